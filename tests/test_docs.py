@@ -19,6 +19,7 @@ _FILE = re.compile(r"(?P<path>[\w./-]+\.(?:rst|sh|ini|txt|md|cfg|yaml|toml|py(?:
 _FOLDER = re.compile(r"[\w/]+/")
 _TEST = re.compile(r"tests(\.\w+)+")
 _CITED = re.compile(r"corners\.rst (\d): ([^;()\"]+)")
+_KIND = re.compile(r"field\.rst (\w+): ([^;()\"]+)")
 
 
 @cache
@@ -139,3 +140,16 @@ class PagesTests(SynchronousTestCase):
                 if not any(name.startswith(row) or row.startswith(name) for row in rows[number]):
                     missing.append(f"{path.relative_to(ROOT)}: {number}: {cited}")
         self.assertEqual([], missing)
+
+    def test_cited_kinds(self) -> None:
+        """Each row of docs/field.rst that a test cites is there, by that name."""
+        text = (ROOT / "docs" / "field.rst").read_text()
+        rows = set(re.findall(r"(?m)^   \* - ([A-Z]\d*) (.+)$", text))
+        cited = [
+            (kind, name.strip().removesuffix("."), path.name)
+            for path in sorted((ROOT / "tests").rglob("test_*.py"))
+            if "node_modules" not in path.parts and path != Path(__file__)
+            for kind, name in _KIND.findall(re.sub(r"\s+", " ", path.read_text()))
+        ]
+        self.assertGreater(len(cited), 30)
+        self.assertEqual([], [each for each in cited if each[:2] not in rows])

@@ -118,46 +118,6 @@ class HabitTests(SynchronousTestCase):
             self.assertRegex(text, rf"(?m)^    {name}>=(\d+)\.\d+,<\d+$")
 
 
-class MatrixTests(SynchronousTestCase):
-    """etc/matrix.sh, with a Python that only pretends."""
-
-    def run_matrix(self, *versions: str) -> tuple[int, str, str]:
-        """Its exit code, its errors, and how it called .ci/run."""
-        folder = Path(self.mktemp()).absolute()
-        for name, text in (
-            ("etc/matrix.sh", (ROOT / "etc" / "matrix.sh").read_text()),
-            (".ci/run", '#!/bin/sh\necho "$BIN $*" >>calls\ncase $BIN in *9.97*) exit 1 ;; esac\n'),
-            *(
-                (
-                    f"path/python{version}",
-                    '#!/bin/sh\nmkdir -p "$3/bin" && echo "#!/bin/sh" >"$3/bin/python" && chmod +x "$3/bin/python"\n',
-                )
-                for version in ("9.97", "9.98")
-            ),
-        ):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
-            (folder / name).chmod(0o755)
-        environment = {"PATH": f"{folder}/path:/usr/bin:/bin"}
-        command = ("sh", "etc/matrix.sh", *versions)
-        result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        calls = folder / "calls"
-        return result.returncode, result.stderr, calls.read_text() if calls.exists() else ""
-
-    def test_steps_of_ci(self) -> None:
-        """Each version that is found takes the steps of .ci/run in its own environment; others are skipped."""
-        self.assertEqual(self.run_matrix("9.98", "9.99"), (0, "", "run/matrix/9.98/bin mypy units\n"))
-
-    def test_wrong(self) -> None:
-        """A version whose steps fail is named, and the others are tried."""
-        code, errors, calls = self.run_matrix("9.97", "9.98")
-        self.assertEqual((code, errors, calls.count("\n")), (1, "wrong: 9.97\n", 2))
-
-    def test_none(self) -> None:
-        """Where no Python is found it says so, and fails: nothing was checked."""
-        self.assertEqual(self.run_matrix("9.99"), (1, "no Python was found: 9.99\n", ""))
-
-
 class DemoTests(SynchronousTestCase):
     """etc/demo.sh, from where everything is set up."""
 

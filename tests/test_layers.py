@@ -17,7 +17,7 @@ LEAVES = {"config", "runtime"}
 BELOW_ROUTING = {"access", "users", "sip", "transaction", "media", "transport.flow", *LEAVES}
 MAY_IMPORT = {
     "sip": set(),
-    "config": {"sip.uri"},
+    "config": {"sip.errors", "sip.telephone", "sip.uri"},
     "runtime": set(),
     "transport": {"sip", *LEAVES},
     "transaction": {"sip", "transport.flow", *LEAVES},
@@ -57,7 +57,9 @@ MAY_IMPORT = {
     },
     "demo": {"sip", "transport", "transaction", *LEAVES},
     "cluster": {"access", "sip", "transport", "transaction.match", "registration", "dialog.referred", *LEAVES},
+    "standalone": {"transport", "access", "registration", "dialog", *LEAVES},
     "proxy": {
+        "standalone",
         "sip",
         "transport",
         "transaction",
@@ -75,7 +77,18 @@ MAY_IMPORT = {
     },
     "self_signed": {"demo", *LEAVES},
     "preflight": {"self_signed", "access", "users", "transport", *LEAVES},
-    "service": {"preflight", "access", "proxy", "users", "transport", "admin", "demo", "cluster", *LEAVES},
+    "service": {
+        "preflight",
+        "access",
+        "proxy",
+        "standalone",
+        "users",
+        "transport",
+        "admin",
+        "demo",
+        "cluster",
+        *LEAVES,
+    },
     "command": {"users", *LEAVES},
     "tap": {"service", "packages"},
     "__main__": {"command", "packages"},
@@ -113,6 +126,7 @@ NO_SDP = {
     "webrtcproxy.runtime.child_process": "what a process writes",
     "webrtcproxy.runtime.log": "tracebacks",
     "webrtcproxy.runtime.metrics": "what Prometheus reads",
+    "webrtcproxy.sip.body": "the headers of a message that is quoted",
     "webrtcproxy.sip.framing": "the headers of a message",
     "webrtcproxy.sip.message": "the headers of a message",
 }

@@ -22,6 +22,7 @@ SENT_IN_DIALOGS = {
     "dialog.leg": {"BYE"},
     "dialog.relay": {"request.method"},  # of the other leg; call/call.py keeps INVITE and UPDATE from it
     "dialog.reliable": {"PRACK"},
+    "session.connected_line": {"UPDATE"},
     "session.refresher": {"UPDATE", "OPTIONS"},
     "session.reinvite": {"method"},  # INVITE or UPDATE
     "subscription.subscription": {"NOTIFY", "SUBSCRIBE"},
@@ -33,11 +34,11 @@ SENT_IN_DIALOGS = {
 READ_BROWSER = {
     "access.relayed_login": (2, "only browsers log in"),
     "access.scanners": (1, "the peer of a dialog on the SIP side may be known later"),
-    "call.call": (1, "the metrics have a direction"),
     "call.calls": (1, "a browser's calls have other limits than a trunk's"),
     "call.router": (8, "who may send what to whom"),
     "cluster.remote": (1, "tells another process of a flow"),
-    "dialog.context": (2, "makes the profile; whom a browser may name as its referrer"),
+    "dialog.context": (3, "makes the profile; the metrics have a direction; whom a browser may name as its referrer"),
+    "dialog.table": (1, "the peer of a connection is known by it"),
     "dialog.replaces": (4, "who may take over a dialog"),
     "invite.replaced_dialog": (1, "who may take over a dialog"),
     "invite.target_set": (1, "a browser calls a trunk or a browser, a SIP peer browsers"),
@@ -52,7 +53,7 @@ READ_BROWSER = {
 """The modules that ask whether something is a browser, how often, and why the profile does not say it."""
 
 IMPORT_LOCATION = {
-    "cluster.cluster", "cluster.directory", "cluster.worker", "proxy", "registration.local_directory",
+    "cluster.cluster", "cluster.directory", "cluster.worker", "registration.local_directory", "standalone",
 }  # fmt: skip
 """The modules that know how bindings are kept; all others know `ILocation` and `IDirectory`."""
 
@@ -131,7 +132,7 @@ class OwnersTests(SynchronousTestCase):
     """The tree as it is."""
 
     def test_visual_separators(self) -> None:
-        """The visual separators of telephone numbers (RFC 3966 section 5.1.1) are listed in sip/uri.py only."""
+        """The visual separators of telephone numbers (RFC 3966 section 5.1.1) are listed in sip/telephone.py only."""
         self.assertEqual([], [module for module, tree in trees() if lists_separators(tree)])
         for pattern, lists in (("[-.() ]", True), (r"+[\\-.()/0-9]*", True), ("[A-Z.()-]", False), ("(.)[-]", False)):
             self.assertEqual(lists_separators(ast.parse(f'pattern = r"{pattern}"')), lists, pattern)

@@ -159,13 +159,16 @@ class PreflightTests(SynchronousTestCase):
             self.assertEqual(self.told(sip=line, check=True), [])
 
     def test_users(self) -> None:
-        """Lines of users files and of accounts that can't be used are mistakes for --check; the start takes the others,
-        and logs these."""
+        """Lines of users files, of accounts and of numbers that can't be used are mistakes for --check; the start takes
+        the others, and logs these."""
         (self.folder / "users").write_text("alice@a.example\nbob\n")
         (self.folder / "accounts").touch(0o600)
         (self.folder / "accounts").write_bytes(b"\xff a b\n")
-        more = "accounts = accounts\n[domain a.example]\nusers = users\n"
+        (self.folder / "numbers").write_text("+4930 = alice@a.example alicia@a.example\n+4931 = bob\n")
+        more = "accounts = accounts\nnumbers-file = numbers\n[domain a.example]\nusers = users\n"
         self.assertEqual(self.told(more), [])
-        users, accounts = self.told(more, check=True)
+        accounts, numbers, silent, users = sorted(self.told(more, check=True))
         self.assertTrue(users.startswith(f"{self.folder}/users:2: "), users)
         self.assertTrue(accounts.startswith(f"{self.folder}/accounts: it can't be read"), accounts)
+        self.assertTrue(numbers.startswith(f"{self.folder}/numbers:2: 'bob' is no USER@DOMAIN"), numbers)
+        self.assertIn("numbers-file: +4930 can't ring alicia@a.example", silent)

@@ -7,14 +7,17 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.calls.world import World
+from tests.support.calls.world import PLAIN, World
 from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
 from webrtcproxy.access.guard import LoginGuard
-from webrtcproxy.proxy import Standalone, build_proxy, media_interface
+from webrtcproxy.proxy import Proxy, build_proxy, media_interface
 from webrtcproxy.runtime.own_address import own_address
+from webrtcproxy.standalone import Standalone
 from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.wss.server import WebSocketServer
+from webrtcproxy.users.called_numbers import CalledNumbers
+from webrtcproxy.users.domains import Domains
 
 STRANGER = "203.0.113.66"
 
@@ -79,6 +82,74 @@ class BansTests(SynchronousTestCase):
         self.cut.clear()
         self.runtime.shared.bans.ban_of_another("203.0.113.67", "probes", 60)
         self.assertEqual(self.cut, [("browsers", "203.0.113.67"), ("trunks", "203.0.113.67")])
+
+
+class EndTests(SynchronousTestCase):
+    """The end of a proxy whose calls do not end by themselves (docs/operations.rst: Stop)."""
+
+    def setUp(self) -> None:
+        self.world = World(PBX)
+        self.proxy = Proxy(self.world.clock, self.world.core, 60.0)
+        self.alice, self.trunk = self.world.browser(), self.world.trunk()
+        self.invite = self.alice.invite("sip:bob@pbx.example.com")
+        self.trunk.answer(self.trunk.request("INVITE"), 200, PLAIN)
+        self.trunk.heard("ACK")
+        self.ok = self.alice.response(200)
+        self.alice.ack(self.invite, self.ok)
+        self.stopped = self.proxy.wind_up()
+
+    def byes(self) -> None:
+        """Each side is told the end of the call, and has not answered."""
+        self.world.turn()
+        self.bye_of_alice, self.bye_of_trunk = self.alice.request("BYE"), self.trunk.request("BYE")
+
+    def test_hurry(self) -> None:
+        """A further signal ends the time that calls have; their BYEs are answered still."""
+        self.world.turn(10)
+        self.alice.silent()
+        self.proxy.hurry()
+        self.byes()
+        self.world.turn(1)
+        self.assertNoResult(self.stopped)
+        self.alice.answer(self.bye_of_alice, 200)
+        self.trunk.answer(self.bye_of_trunk, 200)
+        self.world.turn(0.1)
+        self.successResultOf(self.stopped)
+        self.assertEqual(self.world.rest(), [])
+
+    def test_hurry_more(self) -> None:
+        """One more ends the time that their BYEs have to be answered."""
+        self.proxy.hurry()
+        self.byes()
+        self.assertNoResult(self.stopped)
+        self.proxy.hurry()
+        self.world.turn(0.1)
+        self.successResultOf(self.stopped)
+
+    def test_hurry_before(self) -> None:
+        """Two signals in one moment: the second one comes before the end has begun."""
+        other = Proxy(self.world.clock, self.world.core, 60.0)
+        other.hurry()
+        stopped = other.wind_up()
+        self.byes()
+        self.world.turn(Proxy.BYE_TIMEOUT + 0.1)
+        self.successResultOf(stopped)
+
+
+class ReloadTests(SynchronousTestCase):
+    """SIGHUP (docs/operations.rst: Files)."""
+
+    def test_files(self) -> None:
+        """Everything with files reads them again: users, numbers, the sockets of both sides, other services."""
+        read: list[str] = []
+        reactor = MemoryReactorClock()
+        proxy, _ = build_proxy(config(PBX), reactor, Standalone(reactor))
+        for kind in (Domains, CalledNumbers):
+            self.patch(kind, "refresh", lambda self: read.append(type(self).__name__))
+        for kind in (WebSocketServer, SipSockets):
+            self.patch(kind, "reload", lambda self: read.append(type(self).__name__))
+        proxy.reload()
+        self.assertEqual(read, ["Domains", "CalledNumbers", "SipSockets", "WebSocketServer"])
 
 
 class RoomTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ from webrtcproxy.config.listen_check import listen_mistakes
 from webrtcproxy.config.reader import Reading, read
 from webrtcproxy.transport.certificate import certificate_mistakes
 from webrtcproxy.transport.sip.trunk_tls import trunk_tls_mistakes
-from webrtcproxy.users.domains import broken_lines, domain_mistakes
+from webrtcproxy.users.domains import broken_lines, domain_mistakes, silent_numbers
 
 
 def preflight(path: Path, checkers: Sequence[str] = (), *, check: bool = False) -> Reading:
@@ -22,7 +22,7 @@ def preflight(path: Path, checkers: Sequence[str] = (), *, check: bool = False) 
 
     :param checkers: what ``--auth`` names on the command line.
     :param check: nothing will be started: the ports need not be free then, and what the start would only log, lines of
-        users files that can't be used, is a mistake, too.
+        users files that can't be used, or what it takes, numbers that can never ring, is a mistake, too.
     :returns: the configuration, with all mistakes.
     :raises ConfigErrors: the file can't be read.
     """
@@ -43,3 +43,4 @@ def _found(config: Config, check: bool, unmade: Path | None) -> Iterator[ConfigE
     yield from listen_mistakes(config, only_addresses=check)
     if check:
         yield from broken_lines(config)
+        yield from silent_numbers(config)

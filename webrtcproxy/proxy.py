@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogPublisher
 
 from webrtcproxy.access.control import AccessControl
-from webrtcproxy.access.guard import LoginGuard, guard_of
+from webrtcproxy.access.guard import guard_of
 from webrtcproxy.access.login import DigestScheme, Logins, LoginScheme
 from webrtcproxy.access.nonces import FlowNonces
 from webrtcproxy.access.scanners import Scanners
@@ -21,18 +20,17 @@ from webrtcproxy.admin.port import browsers_port, port_logins
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.router import Router
 from webrtcproxy.cluster.worker import Queries
-from webrtcproxy.config import AUTO, SPAWN, Config, SipConfig
+from webrtcproxy.config import AUTO, SPAWN, Config
+from webrtcproxy.config.instance import own_instance
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.context import Context, MediaPool
-from webrtcproxy.dialog.referred import Referrers, ReplacesGrants
+from webrtcproxy.dialog.record_file import RecordFile
 from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.media.names import SessionNames
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import RtpengineProcess
 from webrtcproxy.registration.binding import contact_user_of
-from webrtcproxy.registration.directory import IDirectory
-from webrtcproxy.registration.local_directory import LocalDirectory
 from webrtcproxy.registration.local_registrar import LocalRegistrar
-from webrtcproxy.registration.location import ILocation, Location
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.registration.user_changes import UserChanges
 from webrtcproxy.routing.hop_health import HopHealth
@@ -42,109 +40,25 @@ from webrtcproxy.routing.sequence import RequestSequences
 from webrtcproxy.routing.sources import Sources
 from webrtcproxy.routing.upstream import HopResolver, Upstream
 from webrtcproxy.runtime.gc_policy import GcPolicy
+from webrtcproxy.runtime.line_file import LineFile
 from webrtcproxy.runtime.log import LogFilter
 from webrtcproxy.runtime.loop_lag import LoopLag
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.runtime.own_address import own_address
+from webrtcproxy.runtime.signals import Reloads
 from webrtcproxy.sip.headers import drop_cached
+from webrtcproxy.standalone import IRuntime
 from webrtcproxy.subscription.out_of_dialog import OutOfDialogRelay
 from webrtcproxy.subscription.subscribe import Subscriptions
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.dns.locate import Locator, locator_for
-from webrtcproxy.transport.flow import Flow, Outbound, Receiver
-from webrtcproxy.transport.sip.slots import Knows
-from webrtcproxy.transport.sip.sockets import SipSockets
+from webrtcproxy.transport.flow import Flow, Outbound
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls
+from webrtcproxy.users.called_numbers import CalledNumbers
 from webrtcproxy.users.domains import CHECK_FILES, domains_of
 from webrtcproxy.users.user import User
 
 log = Logger()
-
-
-class IRuntime(Protocol):
-    """The parts of a proxy that depend on its process: a single process, or one of several workers."""
-
-    @property
-    def worker_prefix(self) -> str:
-        """The beginning of its branches and of the users of its Contacts; empty for a single process."""
-
-    @property
-    def instance(self) -> str:
-        """Its name at rtpengine, by which its successor finds and deletes its leftover sessions; or empty."""
-
-    @property
-    def wss_descriptors(self) -> Sequence[int]:
-        """Descriptors of the sockets that listen for browsers, one for each line; empty if it opens its own."""
-
-    def receiver_for(self, transactions: Receiver) -> Receiver:
-        """The receiver for the sockets, which passes messages to the transactions."""
-
-    def sip_sockets(
-        self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls, knows: Knows, metrics: Metrics
-    ) -> SipSockets:
-        """The SIP sockets."""
-
-    def bindings(self, multiple: bool) -> tuple[ILocation, IDirectory]:
-        """The bindings that this process knows, and the directory of all processes."""
-
-    def replaces_grants(self) -> ReplacesGrants:
-        """The grants to replace a dialog."""
-
-    def referrers(self) -> Referrers:
-        """Who has referred whom."""
-
-    def share_bans(self, guard: LoginGuard) -> None:
-        """Share bans and logins with the other processes."""
-
-    def contact_hostport(self, flow: Flow) -> str:
-        """host:port at which the registrar on a flow reaches the proxy, in any of its processes."""
-
-
-class Standalone:
-    """The runtime of a single process.
-
-    :param reactor: the only one.
-    """
-
-    worker_prefix = ""
-    instance = ""
-    wss_descriptors: Sequence[int] = ()
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-
-    def receiver_for(self, transactions: Receiver) -> Receiver:
-        return transactions
-
-    def sip_sockets(
-        self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls, knows: Knows, metrics: Metrics
-    ) -> SipSockets:
-        return SipSockets(
-            self._reactor,
-            receiver,
-            sip.listen,
-            advertise=sip.advertise,
-            trunk_tls=trunk_tls,
-            client_ca=sip.client_ca,
-            knows=knows,
-            metrics=metrics,
-        )
-
-    def bindings(self, multiple: bool) -> tuple[ILocation, IDirectory]:
-        location = Location(self._reactor, multiple)
-        return location, LocalDirectory(self._reactor, location)
-
-    def replaces_grants(self) -> ReplacesGrants:
-        return ReplacesGrants(self._reactor)
-
-    def referrers(self) -> Referrers:
-        return Referrers(self._reactor)
-
-    def share_bans(self, guard: LoginGuard) -> None:
-        pass
-
-    def contact_hostport(self, flow: Flow) -> str:
-        return flow.sent_by
 
 
 class Core:
@@ -175,6 +89,8 @@ class Core:
         self.location, directory = runtime.bindings(multiple)
         self.legs = DialogTable()
         guard = guard_of(config, clock, sources.trunks_of, metrics)
+        path = config.records.file
+        records = None if path is None else RecordFile(clock, LineFile(clock, path, config.records.queue))
         self.context = context = Context(
             clock=clock,
             transactions=transactions,
@@ -189,8 +105,10 @@ class Core:
             limits=config.calls,
             grants=runtime.replaces_grants(),
             referrers=runtime.referrers(),
-            cdr_writer=CdrWriter(clock),
+            cdr_writer=CdrWriter(clock, records),
+            record_file=records,
             domains=domains_of(config),
+            called_numbers=CalledNumbers(config.trunks),
             metrics=metrics,
             guard=guard,
             scanners=Scanners(guard, self.location.proofs, config.bans.user_agents, metrics),
@@ -218,6 +136,7 @@ class Core:
         )
         self._user_changes = UserChanges(relay, context.policy)
         context.domains.watch(self._user_changes.changed)
+        context.domains.watch_accounts(lambda: self._user_changes.accounts_changed(context.domains.renewed))
         transactions.user = Router(
             context, self.calls, self.legs, relay, registrar, logins, self.out_of_dialog, self.subscriptions
         )
@@ -243,6 +162,11 @@ class Core:
         dialogs = self.legs.count_on(flow) + self.subscriptions.legs.count_on(flow)
         return bool(dialogs or self.location.bindings_on(flow)) or self.location.proofs.any(flow)
 
+    def check_files(self) -> None:
+        """Read the files of users and numbers that have changed."""
+        self.context.domains.refresh()
+        self.context.called_numbers.refresh()
+
     def knows(self, host: str) -> bool:
         """Whether an IP address is a trunk's, or that of a registrar at which a browser is registered."""
         return bool(self.context.sources.trunks_of(host)) or self.context.directory.is_registrar(host)
@@ -261,7 +185,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     receiver = runtime.receiver_for(transactions)
     sockets = runtime.sip_sockets(receiver, config.sip, TrunkTls(config.trunks), lambda host: core.knows(host), metrics)
     locator = locator_for(config.sip, reactor)
-    media = _media(config, reactor, metrics, runtime.instance, locator)
+    media = _media(config, reactor, metrics, runtime, locator)
     core = Core(config, reactor, runtime, transactions, media[-1], locator, sockets, metrics)
     context, calls, location = core.context, core.calls, core.location
     proxy = Proxy(reactor, core, config.proxy.drain)
@@ -270,6 +194,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     sockets.is_banned = guard.is_banned
     browsers = browsers_port(config, reactor, receiver, metrics, guard, runtime.wss_descriptors, core.port_logins)
     browsers.is_needed = core.needs
+    browsers.is_draining = lambda: calls.draining
     guard.bans.watch(lambda network: browsers.cut(network, context.proofs.any))
     guard.bans.watch(sockets.cut)
     bind_gauges(metrics, calls, core.subscriptions, browsers, location, transactions)
@@ -290,7 +215,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     }
 
 
-def _media(config: Config, reactor: Any, metrics: Metrics, instance: str, locator: Locator) -> tuple[Any, ...]:
+def _media(config: Config, reactor: Any, metrics: Metrics, runtime: IRuntime, locator: Locator) -> tuple[Any, ...]:
     """The services for rtpengine; the last one is the `Nodes`."""
     more: Any = {
         "timeout": config.rtpengine.timeout,
@@ -299,7 +224,9 @@ def _media(config: Config, reactor: Any, metrics: Metrics, instance: str, locato
         "digits": any(trunk.media.dtmf == "rfc4733" for trunk in config.trunks),
     }
     if config.rtpengine.nodes != SPAWN:
-        return (Nodes(reactor, config.rtpengine.nodes, instance=instance, **more),)  # type: ignore[arg-type]
+        instance = runtime.instance or own_instance(config.rtpengine.instance, config.sip.listen)
+        names = SessionNames(instance, runtime.number, config.proxy.workers if runtime.number else 0)
+        return (Nodes(reactor, config.rtpengine.nodes, names=names, **more),)
     engine = spawned(config, reactor)
     return engine, Nodes(reactor, [engine.address], **more)
 
@@ -359,17 +286,20 @@ class Proxy(MultiService):
     """Seconds that a stopping proxy waits for the responses to its BYEs."""
     LAST_RESORT = 15
     """Seconds within which a worker ends after the hub has died."""
-    REFRESH = 60.0
-    """Seconds between two look-ups of the trunks' names."""
+    REFRESH = 10.0
+    """Seconds between two look-ups of the trunks' names. Answers are kept as long as the DNS says, so that most of
+    these ask nobody."""
 
     def __init__(self, reactor: IReactorTime, core: Core, drain: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._core = core
         self._drain = drain
+        self._hurries = 0
+        self._waiting: Deferred[None] | None = None
         self._refresh = LoopingCall(core.context.sources.refresh)
         self._refresh.clock = reactor
-        self._check_files = LoopingCall(core.context.domains.refresh)
+        self._check_files = LoopingCall(core.check_files)
         self._check_files.clock = reactor
 
     def startService(self) -> None:
@@ -377,9 +307,9 @@ class Proxy(MultiService):
         self._refresh.start(self.REFRESH).addErrback(
             lambda failure: log.failure("The trunks' addresses are not looked up any more", failure)
         )
-        if len(self._core.context.domains):
+        if len(self._core.context.domains) or len(self._core.context.called_numbers):
             self._check_files.start(CHECK_FILES, now=False).addErrback(
-                lambda failure: log.failure("Users files are not read again any more", failure)
+                lambda failure: log.failure("Files of users and numbers are not read again any more", failure)
             )
 
     def wind_up(self) -> Deferred[None]:
@@ -392,16 +322,41 @@ class Proxy(MultiService):
 
     async def _wind_up(self) -> None:
         core = self._core
-        await core.calls.drain(self._drain)
+        await self._unless_hurried(core.calls.drain(self._drain))
         await core.calls.stop()
         core.subscriptions.stop()
-        until = self._reactor.seconds() + self.BYE_TIMEOUT
+        until, hurries = self._reactor.seconds() + self.BYE_TIMEOUT, self._hurries
         while len(core.legs) + len(core.subscriptions.legs) and self._reactor.seconds() < until:
+            if self._hurries > hurries:
+                return
             await deferLater(self._reactor, 0.05)
+
+    async def _unless_hurried(self, work: Deferred[None]) -> None:
+        """Wait for `work`, or until `hurry` is called."""
+        self._waiting = Deferred()
+        await DeferredList([work, self._waiting], fireOnOneCallback=True)
+        self._waiting = None
+        work.addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+
+    def hurry(self) -> None:
+        """While it ends: calls have no more time to end by themselves. If they are ended already, their BYEs have no
+        more time to be answered."""
+        self._drain = 0.0
+        self._hurries += 1
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def reload(self) -> None:
+        """Read the files again: certificates, users, their accounts at trunks, numbers. What can't be used is logged,
+        and what was read before stays."""
+        self._core.check_files()
+        for service in self:
+            if isinstance(service, Reloads):
+                service.reload()
 
     async def _stop(self) -> None:
         await self._wind_up()
-        self._core.context.cdr_writer.flush()
         for loop in (self._refresh, self._check_files):
             if loop.running:
                 loop.stop()
@@ -410,6 +365,7 @@ class Proxy(MultiService):
         self._core.location.stop()
         self._core.nonces.stop()
         self._core.port_logins.tokens.stop()
+        self._core.context.cdr_writer.stop()
 
     def stopService(self) -> Deferred[None]:
         """End the calls with `wind_up`, then close the sockets.

@@ -28,15 +28,19 @@ from webrtcproxy.config import SPAWN, Config, ConfigErrors, HostPort
 from webrtcproxy.config.warnings import warnings_of
 from webrtcproxy.demo.service import demo_service
 from webrtcproxy.preflight import preflight
-from webrtcproxy.proxy import Proxy, Standalone, build_proxy, spawned
+from webrtcproxy.proxy import Proxy, build_proxy, spawned
 from webrtcproxy.runtime.log import LogFilter, escape_first
+from webrtcproxy.runtime.lookup_threads import end_without_lookups
+from webrtcproxy.runtime.signals import Signals
+from webrtcproxy.runtime.steady_clock import use_steady_clock
+from webrtcproxy.standalone import Standalone
 from webrtcproxy.transport.sip.sockets import Listen
 from webrtcproxy.users.credentials import SUPPORTED
 
 log = Logger()
 
 
-def build(config: Config, reactor: Any) -> MultiService:
+def build(config: Config, reactor: Any) -> Proxy | Cluster:
     """Build and connect all services.
 
     :param config: the whole configuration.
@@ -59,7 +63,7 @@ def build(config: Config, reactor: Any) -> MultiService:
     return proxy
 
 
-def build_hub(config: Config, reactor: Any) -> MultiService:
+def build_hub(config: Config, reactor: Any) -> Cluster:
     """Build the hub, which starts, monitors and connects several workers."""
     engine = spawned(config, reactor) if config.rtpengine.nodes == SPAWN else None
     node = None if engine is None else HostPort(*engine.address)
@@ -103,6 +107,8 @@ def run_worker() -> None:
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
+    use_steady_clock(reactor)
+    end_without_lookups(reactor)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGUSR2, lambda *_: signal.alarm(Proxy.LAST_RESORT))
@@ -209,6 +215,9 @@ def makeService(options: Options) -> MultiService:
     from twisted.internet import reactor
 
     escape_first(globalLogPublisher)
+    use_steady_clock(reactor)
+    end_without_lookups(reactor)
     service = build(options.loaded, reactor)
+    Signals(reactor, service.hurry, service.reload).setServiceParent(service)  # type: ignore[no-untyped-call]
     Warnings(options.loaded).setServiceParent(service)  # type: ignore[no-untyped-call]
     return service

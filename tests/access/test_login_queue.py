@@ -50,6 +50,7 @@ class Queue(SynchronousTestCase):
         self.assertEqual(len(self.went_on), module.WINDOW)
         for login in self.went_on:
             login.end(False)
+        self.clock.advance(0)
         self.assertLessEqual(len(self.went_on), 6)
         self.assertEqual((len(self.went_on) + len(self.refused), {*self.refused}, len(self.queue)), (150, {503}, 0))
 
@@ -59,6 +60,7 @@ class Queue(SynchronousTestCase):
             self.begin(SHARED, f"u{number}@example.com")
         for login in self.went_on:
             login.end(False)
+        self.clock.advance(0)
         self.assertGreater(len(self.refused), 900)
         self.assertEqual(self.guard.bans.remaining(SHARED), 0)
 
@@ -68,7 +70,45 @@ class Queue(SynchronousTestCase):
             self.begin(STRANGER, f"u{number}@example.com")
         for login in self.went_on:
             login.end(False)
+        self.clock.advance(0)
         self.assertLessEqual(len(self.went_on), 6)
+        self.assertEqual(len(self.queue), 0)
+
+    def test_spread(self) -> None:
+        """A long line is not refused in one turn of the reactor, in which nobody else would be served."""
+        for number in range(1000):
+            self.begin(SHARED, f"u{number}@example.com")
+        for login in self.went_on:
+            login.end(False)
+        self.assertEqual(len(self.refused), module.PER_TURN)
+        other = self.begin(STRANGER, "alice@example.com")
+        self.assertIs(self.went_on[-1], other)
+        self.clock.advance(0)
+        self.assertEqual(len(self.refused) + len(self.went_on), 1001)
+        self.assertEqual(len(self.queue), 1)
+
+    def test_order(self) -> None:
+        """Who comes while a line is let on stands at its end, and who gives up then is not let on."""
+        self.patch(module, "PER_TURN", 1)
+        logins = [self.begin(SHARED, f"u{number}@example.com") for number in range(module.WINDOW + 3)]
+        for login in logins[:2]:
+            login.end(True)
+        self.assertEqual(len(self.went_on), module.WINDOW + 1)
+        last = self.begin(SHARED, "last@example.com")
+        logins[-1].end()
+        self.clock.advance(0)
+        self.assertEqual(self.went_on, [*logins[:-1], last])
+        for login in self.went_on:
+            login.end(True)
+        self.assertEqual((len(self.queue), self.clock.getDelayedCalls()), (0, []))
+
+    def test_given_up_meanwhile(self) -> None:
+        """A line in which all give up while it is let on is forgotten."""
+        self.patch(module, "PER_TURN", 1)
+        logins = [self.begin(SHARED, f"u{number}@example.com") for number in range(module.WINDOW + 3)]
+        for login in logins:
+            login.end()
+        self.clock.advance(0)
         self.assertEqual(len(self.queue), 0)
 
     def test_honest_users_behind_one_address(self) -> None:
@@ -107,6 +147,7 @@ class Queue(SynchronousTestCase):
         login.end(True)
         for login in self.went_on:
             login.end(False)
+        self.clock.advance(0)
         self.assertLessEqual(len(self.went_on), 6)
         self.assertEqual(len(self.queue), 0)
 

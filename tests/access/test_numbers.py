@@ -180,6 +180,31 @@ class OneCountry(DialPlanCase):
         self.assertEqual(DialPlan().normal_prefix("0088"), "+88")
         self.assertEqual(DialPlan("1").normal_prefix("1900"), "+1900")
 
+    def test_011(self) -> None:
+        """Where 011 begins national numbers, what it begins is one of these first, and what a provider elsewhere would
+        take it for; in rules it is a national one."""
+        for code, dialled, known, other in (
+            ("44", "01159123456", "+441159123456", "+59123456"), ("91", "01188123456", "+911188123456", "+88123456"),
+            ("39", "01188123456", "+3901188123456", "+88123456"),
+        ):  # fmt: skip
+            for written in ((), ("00", "011")):
+                self.plan = DialPlan(code, written)
+                readings = self.readings(dialled)
+                self.assertEqual({known, other} - set(readings), set())
+            self.plan = DialPlan(code)
+            self.assertEqual(self.readings(dialled)[0], known)
+            self.assertEqual(self.plan.normal_prefix("0115"), f"+{code}{'0' if code == '39' else ''}115")
+        self.assertEqual(DialPlan("1").normal_prefix("0115"), "+5")
+        self.assertEqual(DialPlan().normal_prefix("0115"), "+5")
+
+    def test_italy(self) -> None:
+        """The 0 is a part of an Italian number; where else nothing precedes them, one may be dialled all the same."""
+        self.plan = DialPlan("39")
+        self.assertEqual(self.readings("0612345678"), ("+390612345678", "0612345678"))
+        self.assertEqual((self.plan.normal_prefix("06"), self.plan.twin("+39612")), ("+3906", ""))
+        self.plan = DialPlan("34")
+        self.assert_reads("+34912345678", "912345678", "0912345678", "0034912345678")
+
     def test_america(self) -> None:
         """In North America 1 is the country code and the prefix of national numbers, and is often left out."""
         self.plan = DialPlan("1")

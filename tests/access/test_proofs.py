@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.configs import CARRIER, PBX
 from tests.support.fakes import FakeFlow
 from webrtcproxy.access.caller import STRANGER, Authority, Caller, authority_of
-from webrtcproxy.access.proofs import MAX_CHALLENGES, Proofs, nonces_of
-from webrtcproxy.sip.message import Headers, Request
+from webrtcproxy.access.proofs import MAX_CHALLENGES, Proofs, nonces_of, nonces_offered
+from webrtcproxy.sip.message import Headers, Request, Response
 from webrtcproxy.users.user import User
 
 ALICE = "alice@pbx.example.com"
@@ -52,6 +52,8 @@ class CallerTests(ProofCase):
         self.proofs.add(self.flow, ALICE, AT_PBX, 60)
         caller = self.proofs.caller(self.flow, ALICE)
         self.assertEqual((caller.aor, caller.may_use(PBX), caller.may_use(CARRIER)), (ALICE, True, False))
+        self.assertTrue(self.proofs.has(self.flow, ALICE, AT_PBX))
+        self.assertFalse(self.proofs.has(self.flow, ALICE, authority_of(CARRIER, "")))
         self.proofs.add(self.flow, BOB, authority_of(CARRIER, ""), 60)
         self.assertTrue(self.proofs.caller(self.flow, ALICE).may_use(CARRIER))
 
@@ -207,6 +209,12 @@ class ChallengeTests(ProofCase):
         """Credentials that can't be read have no nonce."""
         headers = Headers([("Authorization", 'Digest nonce="'), ("Proxy-Authorization", 'Digest nonce="n"')])
         self.assertEqual(nonces_of(Request("REGISTER", "sip:x", headers)), ["n"])
+
+    def test_malformed_challenges(self) -> None:
+        """The nonces that were offered are those that a browser is told, also where the challenge is malformed."""
+        lines = ('Digest realm="a" nonce="n1"', 'Digest realm="b, nonce="n2"', 'Digest realm="c", nonce="n3"', "?")
+        headers = Headers([("WWW-Authenticate", line) for line in lines])
+        self.assertEqual(sorted(nonces_offered(Response(401, "", headers))), ["n1", "n2", "n3"])
 
 
 class UserTests(ProofCase):

@@ -89,7 +89,8 @@ class Numbers(RulesCase):
             "112*33123456", "112p33123456", "112;+33123456", "+4930123456;rn=+33123", "*31%2333123456789",
             "3312345678,1", "030123456+33", "112%253B33123456", "112:33123456", "00+33123456",
         )  # fmt: skip
-        self.assert_permitted("+33* 0900*", "", "0033123456", "01133123456", "0900123456")
+        self.assert_permitted("+33* 0900*", "", "0033123456", "0900123456")
+        self.assert_denied("+33*", "", "01133123456")
         self.assert_permitted("+4930*", "", "030123456", "+49030123456", "+49(0)30123456")
         self.assert_denied("+4930*", "", "4930123456", "+49040123456")
 
@@ -140,6 +141,56 @@ class Numbers(RulesCase):
         self.assert_denied("0*", "", "+33123456", "0033123456")
         self.assert_denied("", "+*", "+33123456")
         self.assert_permitted("+49* 112", "+*", "030123456", "112", "+4930123")
+
+    def test_digits_of_a_word(self) -> None:
+        """A word of `deny` that is digits alone denies the number in each spelling: it may be meant as an international
+        number, as trunks without ``+`` have them, or as a national one. A single digit is only what is dialled, and so
+        is a word of `allow`."""
+        german = "0900123456", "+49900123456", "0049-900-123456", "49900123456", "+49(0)900123456", "01149900123456"
+        spanish = "803123456", "+34803123456", "0034803123456", "34803123456"
+        american = "9005551234", "19005551234", "+19005551234", "0019005551234", "01119005551234"
+        for country, words, uris in (
+            ("49", "49900* 900* 49900123456 900123456 0900123456 004990012* 0049900123456 +49-900* 0900/12*", german),
+            ("34", "34803* 803* 803123456 34803123456 +34803* 0034803123456", spanish),
+            ("1", "900* 1900* 9005551234 19005551234 +1900* 0111900*", american),
+            ("", "1900* +1900* 0111900* 19005551234 0019005551234", american[1:]),
+        ):  # fmt: skip
+            self.plan = DialPlan(country)
+            for word in words.split():
+                self.assert_denied("", word, *uris)
+        self.plan = DialPlan("49")
+        self.assert_permitted(
+            "", "9* 11* 15*", "+911234567890", "0091123456789", "015112345678", "030123456", "01101234"
+        )
+        self.assert_permitted("", "49900*", "+49301234567", "0301234567", "+33900123456")
+        self.assert_denied("49900* 900*", "+49*", "+49900123456", "0900123456")
+
+    def test_of_a_trunk_abroad(self) -> None:
+        """The words in a trunk's section may be meant as numbers are dialled in its country."""
+        checked = Rules(DialPlan("49"), (), rules([]), rules(["0900*"]), DialPlan("43"))
+        for dialled in ("+43900123", "0043900123", "+49900123", "0900123456"):
+            readings = DialPlan("49").readings(Uri.parse(f"sip:{dialled}@h"))
+            self.assertTrue(checked.denial([readings], "h", None), dialled)
+        readings = DialPlan("49").readings(Uri.parse("sip:+43800123@h"))
+        self.assertFalse(checked.denial([readings], "h", None))
+
+    def test_several_dial_prefixes(self) -> None:
+        """Prefixes stand one after the other, and before the code of a service."""
+        self.plan = DialPlan("49", dial_prefixes=("0", "01033"))
+        self.assert_denied(
+            "", "0900* +882*",
+            "00900123456", "010330900123456", "0010330900123456", "0-01033-0900123456", "0*31%230900123456",
+            "0%2331%230900123456", "0010330088212345678", "0%20*31%23%200088212345678", "*31%230010330900123456",
+            "000900123456",
+        )  # fmt: skip
+        self.assert_permitted("", "0900* +882*", "0030123456", "0*31%23030123456", "0", "00", "0*97", "001033030123456")
+
+    def test_nested_international_prefixes(self) -> None:
+        """Of two prefixes for ``+``, one may begin the other: a provider takes either."""
+        self.plan = DialPlan("61", ("00", "0011"))
+        for word in ("+882*", "0011882*", "00882*", "+88212345678", "001188212345678"):
+            self.assert_denied("", word, "001188212345678", "0088212345678", "+88212345678", "88212345678")
+        self.assert_permitted("", "+882*", "+61212345678", "001161212345678", "0212345678")
 
     def test_all_international(self) -> None:
         """``+*`` and ``00*`` are all international numbers."""

@@ -70,7 +70,7 @@ class BootstrapCase(SynchronousTestCase):
         wire.attach(self.server.site.buildProtocol(wire.getPeer()))
         lines = [f"{method} /bootstrap.json HTTP/1.1", f"Host: {host}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        wire.deliver("\r\n".join([*lines, "", ""]).encode())
+        wire.deliver("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"))
         return wire
 
     def ask(self, method: str = "GET", **headers: str) -> Answer:
@@ -204,7 +204,9 @@ class RefusedTests(BootstrapCase):
     def test_too_many(self) -> None:
         """429 and Retry-After (RFC 6585 section 4)."""
         self.logins.answer = fail(Refusal(429, headers=[("Retry-After", "8")]))
-        answer = self.ask()
+        wire = self.wire().take()
+        self.assertTrue(wire.startswith(b"HTTP/1.1 429 Too Many Requests\r\n"), wire)
+        answer = Answer(wire)
         self.assertEqual((answer.code, json.loads(answer.body)), (429, {"error": "too-many-logins"}))
         self.assertEqual(answer.headers["retry-after"], "8")
 
@@ -214,6 +216,15 @@ class RefusedTests(BootstrapCase):
         answer = self.ask()
         self.assertEqual((answer.code, json.loads(answer.body)), (503, {"error": "unavailable"}))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_octets(self) -> None:
+        """Octets that are no UTF-8, which anybody can send, are wrong values as any others: refused, with no failure in
+        the log (docs/security.rst)."""
+        for header, status in (("Origin", 403), ("Sec-Fetch-Site", 403), ("X-Forwarded-Proto", 200)):
+            self.serve(trusted_proxies=(ip_network("192.0.2.0/24"),))
+            self.assertEqual(self.ask(**{header: "https://\udcff.example"}).code, status, header)
+        self.assertEqual(Answer(self.wire(host="\udcff.example").take()).code, 400)
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_methods(self) -> None:
         """GET only (RFC 9110 section 15.5.6)."""

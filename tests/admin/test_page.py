@@ -75,7 +75,13 @@ class PhonePageTest(SynchronousTestCase):
         """The page learns its defaults from settings.json."""
         answer = self.fetch("/settings.json")
         self.assertEqual(answer.headers["content-type"], "application/json")
-        expected = {"domain": "demo.test", "password": "demo", "websocket": "/sip", "hint": "Dial echo"}
+        expected = {
+            "domain": "demo.test",
+            "password": "demo",
+            "websocket": "/sip",
+            "bootstrap": "",
+            "hint": "Dial echo",
+        }
         self.assertEqual(json.loads(answer.body), expected)
 
     def test_no_domain_leaves_it_to_the_page(self) -> None:

@@ -51,3 +51,15 @@ class PortTests(Case):
         for sections, domain in (({}, "voip.example"), ({"domain example.com": ""}, "example.com")):
             settings = json.loads(self.ask(self.load(**sections), "/settings.json").body)
             self.assertEqual((settings["domain"], settings["password"]), (domain, ""))
+
+    def test_bootstrap_of_the_page(self) -> None:
+        """The phone page is told where users of that domain log in, where they can (docs/page.rst)."""
+        domain, elsewhere = {"domain example.com": ""}, "listen = tcp:1\nbootstrap = "
+        for sections, path in (
+            ({}, ""),
+            (domain, "/bootstrap.json"),
+            ({"wss": f"{elsewhere}/api/phone", **domain}, "/api/phone"),
+            ({"wss": f"{elsewhere}no", **domain}, ""),
+        ):
+            settings = json.loads(self.ask(self.load(**sections), "/settings.json").body)
+            self.assertEqual(settings["bootstrap"], path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import NOT_DONE_YET
@@ -124,6 +124,17 @@ class WebTests(SynchronousTestCase):
         web_service(reactor, [line], lambda: {"healthy": True}, lambda: b"", list, bool).privilegedStartService()
         (factory,) = (server[1] for server in reactor.tcpServers)
         self.assertIs(factory.protocol, TlsProtocol)
+
+    def test_reload(self) -> None:
+        """At SIGHUP the certificate is read again; a line without one is left alone."""
+        key, certificate = write_certificate(Path(self.mktemp()))
+        lines = [f"ssl:8443:privateKey={key}:certKey={certificate}", "tcp:8080"]
+        web = web_service(MemoryReactorClock(), lines, lambda: {"healthy": True}, lambda: b"", list, bool)
+        certificate.write_text("nothing")
+        with capturedLogs() as events:
+            web.reload()
+        (event,) = events
+        self.assertIn(str(certificate), formatEvent(event))
 
     def test_absent(self) -> None:
         """Without a listen line there is no port."""

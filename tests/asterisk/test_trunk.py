@@ -5,11 +5,10 @@ Not among what ``sh etc/test.sh`` runs, since Debian has Asterisk in sid only: `
 
 import tempfile
 from pathlib import Path
-from typing import ClassVar
 
+from tests.asterisk.case import AsteriskCase
 from tests.support.real import digest
-from tests.support.real.asterisk import Asterisk
-from tests.support.real.case import RealCase
+from tests.support.real.softphone import Browser
 from webrtcproxy.users.passwd import set_password
 
 DOMAIN = "example.com"
@@ -29,44 +28,29 @@ trunk = asterisk
 """
 
 
-class AsteriskCase(RealCase):
-    """An Asterisk as the only trunk of the address, and a proxy that is as safe as it comes."""
+class TrunkCase(AsteriskCase):
+    """Asterisk is the only trunk of its address."""
 
-    asterisk: ClassVar[Asterisk | None] = None
+    sections = SECTIONS
 
     async def setUp(self) -> None:
         USERS.write_text(f"alice@{DOMAIN} name=Alice numbers={NUMBER}\n")
         set_password(USERS, f"alice@{DOMAIN}", "wonderland", DOMAIN)
-        cls = AsteriskCase
-        if cls.asterisk is None:
-            cls.asterisk = Asterisk()
-        text = SECTIONS.replace("@asterisk@", str(cls.asterisk.port))
-        self.changes = (("[access]\n", f"{text}\n[access]\n"), ("@credentials@", "registered"))
         await super().setUp()
-        if not cls.asterisk.alive:
-            cls.asterisk.lead_to(self.proxy.address[1])
-            await cls.asterisk.start()
-        self.pbx = cls.asterisk
 
-    async def user(self) -> object:
+    async def user(self) -> Browser:
         """A browser of alice's that has logged in at the proxy."""
         phone = await self.browser("alice", domain=DOMAIN, password="wonderland")
         await phone.register()
         return phone
 
-    async def account(self) -> object:
-        """A browser that has registered at Asterisk, through the proxy."""
-        phone = await self.browser("1001", domain=self.pbx.host, password="wonderland")
-        await phone.register()
-        return phone
 
-
-class WithRegistrar(AsteriskCase):
+class WithRegistrar(TrunkCase):
     """A browser has an account at Asterisk; the proxy has none."""
 
     async def test_out(self) -> None:
         """It calls, answering Asterisk's challenge itself; Asterisk sees its account."""
-        phone = await self.account()
+        phone = await self.account(domain=self.pbx.host)
         calling = phone.invite(f"sip:600@{self.pbx.host}")
         challenge = await calling.final()
         self.assertEqual(401, challenge.status)
@@ -79,7 +63,7 @@ class WithRegistrar(AsteriskCase):
 
     async def test_in(self) -> None:
         """Asterisk calls the account, and the browser rings."""
-        phone = await self.account()
+        phone = await self.account(domain=self.pbx.host)
         await self.pbx.order("channel originate PJSIP/1001 application Echo")
         callee = phone.accept(await phone.request("INVITE"))
         await phone.request("ACK")
@@ -92,7 +76,7 @@ class WithRegistrar(AsteriskCase):
         self.assertEqual(403, (await phone.invite(f"sip:600@{self.pbx.host}").final()).status)
 
 
-class WithoutRegistrar(AsteriskCase):
+class WithoutRegistrar(TrunkCase):
     """Asterisk is an elastic trunk, which knows the proxy by its address; the accounts are the proxy's."""
 
     async def test_out(self) -> None:

@@ -52,7 +52,7 @@ class Page:
 
     async def fill(self, id_: str, value: str) -> None:
         """Write into a field."""
-        await self.tab.run(f"{_element(id_)}.value = {json.dumps(value)}; 0")
+        await self.tab.run(f"{_element(id_)}.value = {json.dumps(value)}")
 
     async def press(self, id_: str) -> None:
         """Click a button that is there."""

@@ -4,7 +4,9 @@ from tests.browser.case import BrowserCase
 
 
 class Joining(BrowserCase):
-    """SIPp calls by way of Kamailio."""
+    """SIPp calls by way of Kamailio. A page that is opened again takes its time."""
+
+    changes = (("grace = 1\n", "grace = 10\n"),)
 
     async def test_second_tab(self) -> None:
         """A second tab that registers rings, and takes the call, with audio both ways; the first one stops ringing."""

@@ -1,15 +1,17 @@
-"""What a browser is sent of odd descriptions of a trunk, by way of the real rtpengine: Chromium and Firefox take each,
-offers and answers (corners.rst 3: Any description)."""
+"""What a browser is sent of odd descriptions of a trunk, by way of the real rtpengine: Chromium and Firefox take
+each, offers and answers (corners.rst 3: Any description; field.rst W6: Refused media; field.rst W7: Blanks at the
+end; field.rst B: Descriptions that browsers refuse; field.rst C: Trifles)."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, ClassVar
 
-from tests.integration.media import MediaCase
+from tests.integration.media import TRUNK_SDP, MediaCase
 from tests.integration.test_odd_descriptions import SHAPES
 from tests.support.real.case import LAB
 from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK
+from webrtcproxy.sip.sdp.description import DIRECTIONS
 
 ANSWERS = """(async offers => {
     const refused = [];
@@ -30,6 +32,12 @@ OFFER = """(async () => {
     await window.pc.setLocalDescription(await window.pc.createOffer());
     return window.pc.localDescription.sdp;
 })()"""
+OFFER_OF = """(async direction => {
+    window.pc = new RTCPeerConnection();
+    window.pc.addTransceiver("audio", {direction});
+    await window.pc.setLocalDescription(await window.pc.createOffer());
+    return window.pc.localDescription.sdp;
+})"""
 TAKES = """(async sdp => {
     try {
         await window.pc.setRemoteDescription({type: "answer", sdp});
@@ -73,6 +81,18 @@ class InBrowser:
             await case.offer((await tab.run(OFFER)).encode(), TRUNK)
             answer = (await case.answer(shape, BROWSER_OF_TRUNK)).decode()
             case.assertEqual("", await tab.run(f"{TAKES}({json.dumps(answer)})"), shape)
+
+    async def test_directions(self) -> None:
+        """Whatever direction a trunk answers with, the browser gets one that answers its own (RFC 3264 section 6.1)."""
+        case: Any = self
+        tab = await self.tab()
+        for offered in DIRECTIONS:
+            for answered in DIRECTIONS:
+                case.begin()
+                await case.offer((await tab.run(f"{OFFER_OF}('{offered}')")).encode(), TRUNK)
+                trunk = TRUNK_SDP.replace(b"a=sendrecv", f"a={answered}".encode())
+                answer = (await case.answer(trunk, BROWSER_OF_TRUNK)).decode()
+                case.assertEqual("", await tab.run(f"{TAKES}({json.dumps(answer)})"), (offered, answered))
 
 
 class OddCase(MediaCase):

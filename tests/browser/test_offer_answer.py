@@ -47,7 +47,7 @@ class Changes:
 
     async def test_ice_restart(self) -> None:
         """A browser on a new network, in the same call (RFC 8839 section 4.4.1.1): the trunk learns nothing of it;
-        audio flows both ways after it (corners.rst 3: ICE restart)."""
+        audio flows both ways after it (corners.rst 3: ICE restart; field.rst X6: ICE restart)."""
         sipp = await self.sipp("uas")
         phone = await self.phone(self.library)
         await phone.do("call", f"sip:echo@{sipp.host}")

@@ -20,7 +20,7 @@ class TokensCase(BrowserCase):
         if "issuer" not in cls.__dict__:
             cls.issuer = Issuer()
             await cls.issuer.start()
-            cls.changes = (*configured(cls.issuer.url, cls.line), *await cls.more())
+            cls.changes = (*configured(f"keys = {cls.issuer.url}", cls.line), *await cls.more())
         await super().setUp()
 
     @classmethod

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.support.calls.early import REL, EarlyCase
-from tests.support.calls.party import outbound
+from tests.support.calls.party import hang_up, outbound
 from tests.support.calls.transferring import NEW, LocalTransferCase, name_of, refer_to
 from tests.support.calls.world import PLAIN
 from tests.support.configs import CARRIER, PBX
@@ -22,15 +22,17 @@ from webrtcproxy.invite.initial_offer_answer import InitialOfferAnswer
 from webrtcproxy.invite.setup import CallSetup
 from webrtcproxy.routing.failover import FailoverRequest, NextHops
 from webrtcproxy.runtime.errors import NgRefused
+from webrtcproxy.session.connected_line import ConnectedLine
 from webrtcproxy.session.modifier import SessionModifier
 from webrtcproxy.session.offer_answer import OfferAnswer
 from webrtcproxy.session.refresher import SessionRefresher
 from webrtcproxy.session.reinvite import ReInvite
+from webrtcproxy.sip.message import Request
 from webrtcproxy.transfer.local import LocalTransfer
 
 OBJECTS = (
     *(Call, Leg, Fork, Branch, CallSetup, InitialOfferAnswer, ReliableProvisionals, LocalTransfer, ReferSubscription),
-    *(SessionModifier, OfferAnswer, ReInvite, SessionRefresher, FailoverRequest, NextHops),
+    *(ConnectedLine, SessionModifier, OfferAnswer, ReInvite, SessionRefresher, FailoverRequest, NextHops),
 )
 
 
@@ -164,6 +166,29 @@ class Cycles(CycleCase):
 
         self.assertEqual(self.left(live), [])
 
+    def test_connected_line(self) -> None:
+        """An identity that was shown, and some that the call did not wait for."""
+
+        def live() -> None:
+            for allow in ("INVITE, UPDATE", "INVITE"):
+                for status in (200, 491, 0):
+                    mine, theirs = outbound(self.world, ("Allow", allow))
+                    theirs.ask("UPDATE", b"", ("P-Asserted-Identity", "<sip:+49303@pbx.example.com>"))
+                    theirs.peer.heard(200)
+                    asked = mine.peer.next()
+                    assert isinstance(asked, Request)
+                    if status:
+                        mine.answer(asked, status, mine.sdp() if status == 200 and asked.body else b"")
+                    if asked.method == "INVITE" and status:
+                        mine.peer.heard("ACK")
+                    hang_up(theirs, mine)
+                    if not status:
+                        mine.answer(asked, 487)
+                    mine.peer.forget()
+                    theirs.peer.forget()
+
+        self.assertEqual(self.left(live), [])
+
     def test_reliable(self) -> None:
         """Early dialogs on both legs: answered, refused, cancelled, or never acknowledged."""
 
@@ -256,9 +281,8 @@ class Cycles(CycleCase):
             trunk.answer(trunk.request("INVITE"), 200, PLAIN)
             trunk.heard("ACK")
             alice.ack(invite, alice.response(200))
-            self.world.turn(32)
-            self.world.turn(28)
-            self.world.turn()
+            for _ in range(60):
+                self.world.turn(1)
             trunk.answer(trunk.request("BYE"), 200)
             alice.answer(alice.request("BYE"), 200)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.support.calls.case import CallCase
+from tests.support.calls.registering import JSSIP, SIPJS, register_request
 from tests.support.configs import PBX
 from tests.support.messages import request
 
@@ -22,6 +23,27 @@ class DrainTests(CallCase):
             peer.say(request("OPTIONS", "sip:bob@pbx.example.com"))
             self.assertEqual(peer.response(503).headers.get("Retry-After"), "10")
         trunk.silent()
+
+    def test_registrations(self) -> None:
+        """A REGISTER gets 503 with Retry-After, so that the browser tries elsewhere, unless it only removes."""
+        self.world.calls.drain(60)
+        alice, trunk = self.world.browser(), self.world.trunk()
+        soon = f"{SIPJS};expires=600"
+        for cseq, contacts in enumerate(([JSSIP], [], [JSSIP.replace("reg-id=1", "expires=0"), soon]), 1):
+            alice.say(register_request(*contacts, expires=600, cseq=cseq))
+            self.assertEqual(alice.response(503).headers.get("Retry-After"), "10")
+        trunk.silent()
+        for cseq, contact in enumerate((JSSIP, "*"), 5):
+            alice.say(register_request(contact, expires=0, cseq=cseq))
+            trunk.answer(trunk.request("REGISTER"), 200)
+            alice.response(200)
+
+    def test_malformed_registration(self) -> None:
+        """One that can't be read gets what it always gets."""
+        self.world.calls.drain(60)
+        alice = self.world.browser()
+        alice.say(register_request("*", expires=60))
+        alice.response(400)
 
     def test_calls_go_on(self) -> None:
         """What is up goes on; when it has ended by itself, the draining is over."""

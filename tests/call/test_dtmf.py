@@ -176,7 +176,7 @@ class Events(SessionChangeCase):
 
 
 class LostDigits(SessionChangeCase):
-    """A version of rtpengine that loses the digits of half the calls (FIELD: digits that are played are lost)."""
+    """A version of rtpengine that loses the digits of half the calls (field.rst X14: Lost digits)."""
 
     trunks = Events.trunks
 

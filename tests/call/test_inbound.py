@@ -165,7 +165,8 @@ class One(CallCase):
 
     def test_telephone_subscriber(self) -> None:
         """A number with the parameters of number portability, a context or visual separators is the user who has
-        registered as that number (RFC 3261 section 19.1.6, RFC 4694); another number is nobody."""
+        registered as that number (RFC 3261 section 19.1.6, RFC 4694); another number is nobody (field.rst F:
+        Telephone subscriber)."""
         phone = self.world.browser("+12125550123")
         phone.bind()
         for user in ("+12125550123;npdi;rn=+12125550000", "+12125550123;phone-context=example.net", "+1-212-5550123"):
@@ -174,6 +175,20 @@ class One(CallCase):
             phone.heard("ACK")
             self.trunk.ack(invite, self.trunk.response(486))
         self.trunk.invite("sip:+12125550000;rn=+12125550123@192.0.2.1;user=phone")
+        self.trunk.heard(404)
+
+    def test_registered_with_separators(self) -> None:
+        """Who has registered as a number with visual separators is called by it in any spelling (RFC 3966 section 5);
+        digits without a ``+`` are a name, of which there may be two."""
+        phone, name = self.world.browser("+1-212-555-0123"), self.world.browser("10-20")
+        phone.bind()
+        name.bind()
+        for user, called in (("+12125550123", phone), ("%2B1%20(212)5550123", phone), ("10-20", name)):
+            invite = self.trunk.invite(f"sip:{user}@192.0.2.1")
+            called.answer(called.request("INVITE"), 486)
+            called.heard("ACK")
+            self.trunk.ack(invite, self.trunk.response(486))
+        self.trunk.invite("sip:1020@192.0.2.1")
         self.trunk.heard(404)
 
     def test_unknown(self) -> None:

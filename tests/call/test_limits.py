@@ -96,4 +96,4 @@ class PerConnection(CallCase):
         self.call(self.alice)
         self.alice.cancel(self.invite)
         self.world.turn()
-        self.assertEqual(self.world.legs._counts, {})
+        self.assertEqual(self.world.legs._on, {})

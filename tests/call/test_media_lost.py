@@ -43,15 +43,16 @@ class Lost(CallCase):
         trunk.heard("ACK")
 
     def test_not_missed_after_the_end(self) -> None:
-        """One that has hung up misses nothing; a call that is not up does not, either: its callee decides."""
+        """One that has hung up misses nothing, nor does one that was refused."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")
-        self.assertEqual({}, self.world.nodes.watched)
+        self.assertEqual(1, len(self.world.nodes.watched))
         trunk.answer(leg, 486)
         trunk.heard("ACK")
         alice.heard(486)
         alice.ack(invite, alice.flow.last_response)
+        self.assertEqual({}, self.world.nodes.watched)
         invite, ok = self.up(alice, trunk)
         self.assertEqual(1, len(self.world.nodes.watched))
         alice.say(alice.inside("BYE", invite, ok))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_network
+from itertools import product
+from pathlib import Path
+from typing import Any
 
 from tests.support.calls.local import DOMAIN, TRUNK, LocalCase, message_to
-from tests.support.calls.world import OFFER, Browser, World
+from tests.support.calls.party import hang_up, party_of
+from tests.support.calls.world import OFFER, PLAIN, Browser, World
 from tests.support.configs import CARRIER, PBX, config
 from webrtcproxy.config import Domain, Trunk
 from webrtcproxy.config.numbers import NumberMap
+from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.sip.message import Request
 
 NUMBER = "+493012340"
@@ -105,6 +110,47 @@ class CallerIds(NumbersCase):
             self.assertIn(alice.next().status, (403, 407))  # type: ignore[union-attr]
             self.trunk.silent()
 
+    def test_within_calls(self) -> None:
+        """So it is within a call, whoever has called, and whatever else of browsers the trunk believes: a user shows
+        another number of its own, and no other one. That crosses where it is news (RFC 5876 section 3)."""
+        updates = ("Allow", "INVITE, ACK, BYE, UPDATE")
+        second = f'"Alice Liddell" <sip:{SECOND}@{AT_TRUNK}>'
+        for calls_in, trusts in product((False, True), repeat=2):
+            self.start(pass_identity=trusts, caller_id="both", numbers=NumberMap(((NUMBER, (f"alice@{DOMAIN}",)),)))
+            self.trunk.contact = f"sip:carol@{TRUNK}:5090"
+            alice = self.registered()
+            if calls_in:
+                invite = self.trunk.invite(f"sip:{NUMBER}@192.0.2.1", updates)
+                leg = alice.request("INVITE")
+                answer = alice.answer(leg, 200, OFFER.replace(b"actpass", b"active"), headers=[updates])
+                ok = self.trunk.response(200)
+            else:
+                invite = alice.invite(DIALLED, updates)
+                leg = self.trunk.request("INVITE")
+                answer = self.trunk.answer(leg, 200, PLAIN, headers=[updates])
+                ok = alice.response(200)
+            near, far = (self.trunk, alice) if calls_in else (alice, self.trunk)
+            far.heard("ACK")
+            near.ack(invite, ok)
+            parties = party_of(near, invite, ok), party_of(far, leg, answer)
+            trunk, browser = parties if calls_in else parties[::-1]
+            for name in ("P-Preferred-Identity", "P-Asserted-Identity", "Remote-Party-ID"):
+                for method in ("UPDATE", "INFO"):
+                    browser.ask(method, b"", (name, "<sip:+49112@example.com>"))
+                    while self.trunk.pending():
+                        request = self.trunk.next()
+                        assert isinstance(request, Request)
+                        self.assertNotIn(b"+49112", request.to_bytes())
+                        trunk.answer(request, 200)
+                    alice.heard(200)
+            browser.ask("UPDATE", b"", ("P-Preferred-Identity", f"<sip:{SECOND}@{DOMAIN}>"))
+            alice.heard(200)
+            update = self.trunk.request("UPDATE")
+            self.assertEqual(update.headers.lines("P-Asserted-Identity"), [second])
+            trunk.answer(update, 200, b"", ("P-Asserted-Identity", "<sip:+4930999@carrier.example.net>"))
+            browser.answer(alice.request("UPDATE"), 200)
+            hang_up(trunk, browser)
+
     def test_name(self) -> None:
         """A name that the browser writes is not shown, since phones show a number there in place of the real one."""
         bob = self.registered("bob")
@@ -191,12 +237,12 @@ class CallerIds(NumbersCase):
 
 
 class CalledNumbers(NumbersCase):
-    """Whom a number rings that the trunk calls."""
+    """Whom a number rings that the trunk calls (field.rst G: Number in the Request-URI)."""
 
     def rung(self, uri: str, *browsers: Browser, headers: tuple[tuple[str, str], ...] = (), to: str = "") -> list[str]:
         """Have the trunk call; the users whose browsers ring, or the status that it gets."""
         self.trunk.contact = f"sip:carol@{TRUNK}:5090"
-        invite = self.trunk.invite(uri, *headers)
+        invite = self.trunk.invite(uri, *headers, called=to)
         found = []
         for browser in browsers:
             if browser.pending():
@@ -247,6 +293,19 @@ class CalledNumbers(NumbersCase):
         alice, bob = self.registered(), self.registered("bob")
         self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1", alice, bob), ["alice", "bob"])
 
+    def test_file(self) -> None:
+        """A numbers file says it for many, and may change while the proxy runs."""
+        path = Path(self.mktemp())
+        path.write_text(f"{NUMBER} = bob@example.com\n+4930* = sales@example.com\n")
+        self.start(numbers=NumberMap((("+49309", ("alice@example.com",)),)), numbers_file=path)
+        alice, bob = self.registered(), self.registered("bob")
+        self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1", alice, bob), ["bob"])
+        self.assertEqual(self.rung("sip:+49309@192.0.2.1", alice, bob), ["alice"])
+        self.assertEqual(self.rung("sip:+49308@192.0.2.1", alice, bob), ["alice", "bob"])
+        path.write_text(f"{NUMBER} = alice@example.com")
+        self.world.core.check_files()
+        self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1", alice, bob), ["alice"])
+
     def test_nobody_mapped(self) -> None:
         """A group without anybody does not keep the others from ringing."""
         self.start(numbers=NumberMap(((NUMBER, ("sales@example.com", "12345@pbx.example.com")),)))
@@ -265,6 +324,18 @@ class CalledNumbers(NumbersCase):
         two.bind(registrar=TRUNK)
         self.assertEqual(self.rung("sip:+441234567890@192.0.2.1", one, two), ["404"])
 
+    def test_only_one_beside_others(self) -> None:
+        """The only user of the trunk rings together with the users of the line, which ring alone where there is none,
+        or more than one."""
+        self.start(numbers=NumberMap((), (("", ("registered", "alice@example.com")),)))
+        alice, one = self.registered(), self.world.browser("12345", AT_TRUNK)
+        self.assertEqual(self.rung("sip:+441234567890@192.0.2.1", alice, one), ["alice"])
+        one.bind(registrar=TRUNK)
+        self.assertEqual(self.rung("sip:+441234567890@192.0.2.1", alice, one), ["alice", "12345"])
+        two = self.world.browser("67890", AT_TRUNK)
+        two.bind(registrar=TRUNK)
+        self.assertEqual(self.rung("sip:+441234567890@192.0.2.1", alice, one, two), ["alice"])
+
     def test_in_a_header(self) -> None:
         """The number stands where the section says, else in the Request-URI."""
         alice, bob = self.registered(), self.registered("bob")
@@ -279,7 +350,67 @@ class CalledNumbers(NumbersCase):
             self.assertEqual(self.rung(f"sip:{SECOND}@192.0.2.1", alice, bob, headers=lines), ["alice"])
 
     def test_in_to(self) -> None:
-        """It may stand in To."""
+        """It may stand in To, with whatever in the Request-URI; and in the Request-URI where To has a name."""
         self.start(called_number="to")
         alice = self.registered()
-        self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1", alice), ["alice"])
+        for uri, to in (
+            (f"sip:{NUMBER}@192.0.2.1", ""), ("sip:trunk@192.0.2.1", f"sip:{NUMBER}@h"),
+            ("sip:+49309999@192.0.2.1", "sip:+49-30-12340;npdi@h;user=phone"), ("sip:trunk@192.0.2.1", f"tel:{NUMBER}"),
+            (f"sip:{NUMBER}@192.0.2.1", "sip:trunk@h"),
+        ):  # fmt: skip
+            self.assertEqual(self.rung(uri, alice, to=to), ["alice"], (uri, to))
+        self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1", alice, to="sip:+49309999@h"), ["404"])
+
+    def test_several_in_the_header(self) -> None:
+        """Of several numbers in P-Called-Party-ID the first one counts that rings somebody (RFC 7315 section 4.2)."""
+        self.start(called_number="p-called-party-id")
+        alice = self.registered()
+        header = ("P-Called-Party-ID", f"<sip:carol@h>, <sip:+49309999@h>, <tel:{NUMBER}>")
+        self.assertEqual(self.rung("sip:trunk@192.0.2.1", alice, headers=(header,)), ["alice"])
+
+    def test_at_the_contact(self) -> None:
+        """A trunk with one registration sends all calls to its Contact, and says in a header which number is called:
+        that counts where it rings somebody, else the one who has registered is called."""
+        for option, header in (("to", ""), ("p-called-party-id", "P-Called-Party-ID")):
+            self.start(called_number=option, numbers=NumberMap((("+49309", ("bob@example.com",)),)))
+            one, alice, bob = self.world.browser("12345", AT_TRUNK), self.registered(), self.registered("bob")
+            one.bind(registrar=TRUNK)
+            contact = f"sip:{contact_user_of(one.aor)}@192.0.2.1"
+            for called, user in ((NUMBER, "alice"), ("+49309", "bob"), ("+4940", "12345"), ("sales", "12345")):
+                uri = f"sip:{called}@h"
+                how: dict[str, Any] = {"headers": ((header, f"<{uri}>"),)} if header else {"to": uri}
+                self.assertEqual(self.rung(contact, alice, bob, one, **how), [user], (option, called))
+        self.start(numbers=NumberMap(((NUMBER, ("bob@example.com",)),)))
+        one, bob = self.world.browser("12345", AT_TRUNK), self.registered("bob")
+        one.bind(registrar=TRUNK)
+        self.assertEqual(
+            self.rung(f"sip:{contact_user_of(one.aor)}@192.0.2.1", bob, one, to=f"sip:{NUMBER}@h"), ["12345"]
+        )
+
+    def test_at_the_contact_of_another_trunk(self) -> None:
+        """Of several trunks at one address, only the one at which the user has registered has a say."""
+        section = replace(CARRIER, sources=(ip_network(TRUNK),), called_number="to")
+        shared = replace(PBX, sources=(ip_network(TRUNK),))
+        domain = Domain(DOMAIN, users=self.path, realm=DOMAIN, trunks=("carrier",))
+        self.world = World(config=replace(config(section, shared, multiple=True), domains=(domain,)))
+        self.worlds.append(self.world)
+        self.trunk = self.world.trunk(TRUNK, 5090)
+        alice = self.registered()
+        for host, rung in ((AT_TRUNK, "alice"), (PBX.host, "12345")):
+            one = self.world.browser("12345", host)
+            one.bind(registrar=TRUNK)
+            contact = f"sip:{contact_user_of(one.aor)}@192.0.2.1"
+            self.assertEqual(self.rung(contact, alice, one, to=f"sip:{NUMBER}@h"), [rung])
+
+    def test_account_in_the_header(self) -> None:
+        """The header may name who has registered at the trunk, in place of a number; a user of somebody else's domain
+        is nobody there."""
+        for option, header in (("to", ""), ("p-called-party-id", "P-Called-Party-ID")):
+            self.start(called_number=option)
+            one, alice = self.world.browser("12345", AT_TRUNK), self.registered()
+            one.bind(registrar=TRUNK)
+            for uri, rung in (("sip:12345@h", "12345"), (f"sip:12345@{AT_TRUNK}", "12345"), ("sip:67890@h", "404")):
+                how: dict[str, Any] = {"headers": ((header, f"<{uri}>"),)} if header else {"to": uri}
+                self.assertEqual(self.rung("sip:trunk@192.0.2.1", alice, one, **how), [rung], (option, uri))
+            self.world.browser("eve", "elsewhere.example").bind(registrar="192.0.2.99")
+            self.assertEqual(self.rung("sip:trunk@192.0.2.1", to="sip:eve@elsewhere.example"), ["404"])

@@ -57,7 +57,7 @@ class BadUpstream(CallCase):
             ("Content-Type", "text/plain", b"please wait"),
             ("Content-Type", "multipart/mixed;boundary=x", b"--x\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x--\r\n"),
             ("Content-Type", "multipart/mixed", PLAIN),
-            ("Content-Type", "?", PLAIN),
+            ("Content-Type", "text/x", PLAIN),
             ("Content-Encoding", "gzip", b"\x1f\x8b\x08"),
         ]
         leg = self.ring()
@@ -133,16 +133,16 @@ class BadUpstream(CallCase):
         self.assertIn("Content-Type", self.alice.response(502).reason)
 
     def test_contact_without_a_way(self) -> None:
-        """A 200 whose Contact can't be resolved: the call stands, its ACK can't be sent, and that is told in the log;
-        the BYE ends it on our side all the same."""
+        """A 200 whose Contact can't be resolved: ACK and BYE go where the INVITE went."""
         leg = self.ring()
         response = respond(leg, 200, to_tag="callee", headers=[("Content-Type", "application/sdp")], body=PLAIN)
         response.headers.set("Contact", "<sip:callee@nowhere.example>")
         self.trunk.say(response)
-        self.trunk.silent()
+        self.trunk.heard("ACK")
         self.alice.heard(200)
         self.alice.flow.lose()
         self.world.turn(5)
+        self.trunk.answer(self.trunk.request("BYE"), 200)
         self.assert_over(self.trunk)
 
     def test_contact_is_no_sip_uri(self) -> None:
@@ -352,6 +352,22 @@ class WhoMayCall(SynchronousTestCase):
         self.successResultOf(sources.refresh())
         for number, belongs in ((3, ()), (4, (trunk,)), (5, (trunk,))):
             self.assertEqual(sources.trunks_of(f"192.0.2.{number}"), belongs, number)
+
+    def test_slow_name(self) -> None:
+        """A name server that does not answer holds up nobody: neither another trunk, nor another proxy of the same."""
+        never: Deferred[list[Hop]] = Deferred()
+
+        class Names(Addresses):
+            def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
+                return never if host == "slow.example" else super().resolve(host, port, transport)
+
+        names = Names()
+        names.known = {"192.0.2.3": ["192.0.2.3"], "pbx.example.com": ["192.0.2.4"]}
+        slow = replace(PBX, name="slow", host="slow.example", proxy=(HostPort("192.0.2.3", 5060),))
+        sources = Sources([slow, PBX], names)
+        self.assertEqual(sources.trunks_of("192.0.2.3"), ())
+        self.assertNoResult(sources.refresh())
+        self.assertEqual((sources.trunks_of("192.0.2.3"), sources.trunks_of("192.0.2.4")), ((slow,), (PBX,)))
 
     def test_networks(self) -> None:
         """With `sources` nothing is resolved; what is no IP address is nobody's."""

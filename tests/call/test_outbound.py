@@ -62,6 +62,20 @@ class Answered(CallCase):
             trunk.heard("ACK")
             alice.heard(486)
 
+    def test_visual_separators(self) -> None:
+        """A number that a page dials as people write it reaches the trunk as digits, in Request-URI and To (RFC 3966
+        section 5.1.1)."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        for dialled in ("+49%2030%20123", "+49(30)-1.23;user=phone", "+49%20(0)30123", "+4930/123", "+49%2F30/123"):
+            user, _, params = dialled.partition(";")
+            alice.invite(f"sip:{user}@pbx.example.com" + (params and f";{params}"))
+            leg = trunk.request("INVITE")
+            sent = "sip:+4930123@pbx.example.com" + (params and f";{params}")
+            self.assertEqual((leg.uri, leg.to.uri), (sent, sent))
+            trunk.answer(leg, 486)
+            trunk.heard("ACK")
+            alice.heard(486)
+
     def test_media(self) -> None:
         """The offer goes to the trunk as plain RTP, the answer to the browser as DTLS-SRTP, the session is deleted."""
         alice, trunk = self.world.browser(), self.world.trunk()
@@ -357,7 +371,8 @@ class Media(CallCase):
         self.assert_over(alice)
 
     def test_level(self) -> None:
-        """What a peer sends is no error of the service: anybody could fill the log with it (FIELD: nits)."""
+        """What a peer sends is no error of the service: anybody could fill the log with it (field.rst N: Fault of a
+        peer in the log)."""
         for error, level in ((BadDescription("odd"), LogLevel.info), (NgRefused("odd"), LogLevel.error)):
             self.world.nodes.fail("offer", error)
             alice = self.world.browser()

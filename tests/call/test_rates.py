@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from twisted.logger import capturedLogs, formatEvent
 
-from tests.support.calls.transferring import ReplacingCase
+from tests.support.calls.local import message_to
+from tests.support.calls.transferring import ReplacingCase, name_of, refer_to
 from tests.support.calls.world import Browser, Peer
-from tests.support.configs import PBX
+from tests.support.configs import CARRIER, PBX
 from tests.support.exposition import Readings
 from tests.support.messages import request
 from webrtcproxy.config import LimitsConfig, TrunkLimits
@@ -214,6 +215,154 @@ class OfAddresses(RatesCase):
         self.assertEqual(self.upstream("REGISTER"), 12)
         self.registers(self.world.browser("user20", host="2001:db8:0:2::1"), 1)
         self.assertEqual(self.upstream("REGISTER"), 13)
+
+
+class ToTrunks(RatesCase):
+    """Calls that a trunk gets."""
+
+    trunks = (replace(PBX, redirects="follow", limits=TrunkLimits(calls_to_per_minute=3)), CARRIER)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.world = self.make_world(limits=replace(LIMITS, user_calls_per_minute=0, address_calls_per_minute=0))
+        self.trunk = self.world.trunk()
+
+    def users(self, count: int) -> list[Browser]:
+        """Browsers of several users at several addresses, each at both trunks."""
+        browsers = []
+        for number in range(count):
+            browser = self.world.browser(f"user{number}", host=f"203.0.113.{number}")
+            browser.bind()
+            browser.authenticate(CARRIER)
+            browsers.append(browser)
+        return browsers
+
+    def test_calls_of_many_users(self) -> None:
+        """As many calls as are permitted in a minute reach the trunk, whoever makes them; what is above gets 503 with
+        Retry-After, and nothing of it reaches the trunk. Another trunk is called still, the trunk itself calls, and
+        after the time of Retry-After one more call may go there."""
+        readings = Readings(self.world.metrics)
+        with capturedLogs() as events:
+            browsers = self.users(5)
+            for browser in browsers:
+                self.calls(browser, 1)
+        self.assertEqual(self.upstream("INVITE"), 3)
+        waits = [int(self.over(each, "Too Many Calls").headers.get("Retry-After") or 0) for each in browsers[3:]]
+        self.assertEqual(readings.moved()['refused_total{reason="rate_limit"}'], 2)
+        (line,) = [text for text in map(formatEvent, events) if "is refused" in text]
+        self.assertRegex(line, r"^call\d+: INVITE is refused, more than calls-to-per-minute = 3 of trunk pbx$")
+        browsers[4].invite("sip:bob@carrier.example.net:5080")
+        self.world.trunk("192.0.2.7", 5090).request("INVITE")
+        self.trunk.call(browsers[3])
+        browsers[3].heard("INVITE")
+        self.world.turn(max(waits))
+        (again,) = self.users(1)
+        self.calls(again, 2)
+        self.assertEqual(self.upstream("INVITE"), 4)
+        self.over(again, "Too Many Calls")
+
+    def test_redirected(self) -> None:
+        """So it is for a call that another trunk redirects there."""
+        self.trunks = (replace(self.trunks[0], limits=TrunkLimits()), replace(CARRIER, limits=TrunkLimits(0, None, 1)))
+        self.world = self.make_world(limits=LIMITS)
+        self.trunk = self.world.trunk()
+        alice, bob = self.users(2)
+        for browser in (alice, bob):
+            self.calls(browser, 1)
+            moved = [("Contact", "<sip:bob@carrier.example.net:5080>")]
+            self.trunk.answer(self.trunk.request("INVITE"), 302, headers=moved)
+            self.trunk.heard("ACK")
+        self.assertEqual(self.world.trunk("192.0.2.7", 5090).pending(), ["INVITE"])
+        alice.silent()
+        self.over(bob, "Too Many Calls")
+
+    def test_referred(self) -> None:
+        """A REFER by which the trunk is to call somebody counts as a call; one by which it takes over another call of
+        the browser's does not, nor one that nobody is let call by."""
+        self.trunks = (replace(PBX, limits=TrunkLimits(calls_to_per_minute=4)), CARRIER)
+        self.world = self.make_world(limits=replace(LIMITS, user_calls_per_minute=0))
+        self.trunk = self.world.trunk()
+        (alice,) = self.users(1)
+        mine, theirs = self.out(alice, self.trunk, "one")
+        second, _ = self.out(alice, self.trunk, "two")
+        for headers, status in (
+            (refer_to(second.target, name_of(second)), 603),
+            (("Refer-To", "<sip:+88212345678@pbx.example.com>"), 403),
+            (("Refer-To", "<sip:dave@pbx.example.com>"), 603),
+        ):
+            mine.ask("REFER", b"", headers)
+            if status == 603:
+                theirs.answer(self.trunk.request("REFER"), status)
+            alice.heard(status)
+        message_to(alice, "sip:bob@pbx.example.com", ("Refer-To", "<sip:dave@pbx.example.com>"), method="REFER")
+        self.trunk.answer(self.trunk.request("REFER"), 603)
+        alice.heard(603)
+        mine.ask("REFER", b"", ("Refer-To", "<sip:dave@pbx.example.com>"))
+        self.over(alice, "Too Many Calls")
+        message_to(alice, "sip:bob@pbx.example.com", ("Refer-To", "<sip:e@pbx.example.com>"), method="REFER", cseq=2)
+        self.over(alice, "Too Many Calls")
+        self.trunk.silent()
+        for party in (mine, second):
+            party.ask("BYE")
+            alice.heard(200)
+            self.world.turn()
+            self.trunk.answer(self.trunk.request("BYE"), 200)
+
+    def test_messages(self) -> None:
+        """MESSAGEs to numbers have a limit of their own, over all users; one more gets 503 with Retry-After, the others
+        go on: calls, MESSAGEs to names and to another trunk, and other requests."""
+        self.trunks = (replace(PBX, limits=TrunkLimits(messages_to_per_minute=3)), CARRIER)
+        self.world = self.make_world(limits=replace(LIMITS, user_messages_per_minute=0))
+        self.trunk = self.world.trunk()
+        browsers = self.users(5)
+        for browser in browsers:
+            message_to(browser, "sip:+4930123456@pbx.example.com")
+        waits = [int(self.over(each, "Too Many Requests").headers.get("Retry-After") or 0) for each in browsers[3:]]
+        self.assertEqual(self.trunk.pending(), ["MESSAGE"] * 3)
+        self.trunk.forget()
+        alice = browsers[4]
+        for number, (method, uri, reaches) in enumerate((
+            ("MESSAGE", "sip:bob@pbx.example.com", True), ("OPTIONS", "sip:+4930123456@pbx.example.com", True),
+            ("MESSAGE", "sip:0301234567@pbx.example.com;user=phone", False), ("MESSAGE", "tel:+4930123456", False),
+        )):  # fmt: skip
+            message_to(alice, uri, method=method, cseq=number + 2)
+            self.assertEqual(self.trunk.pending(), [method] if reaches else [], uri)
+            self.trunk.forget()
+        alice.forget()
+        message_to(alice, "sip:+4930123456@carrier.example.net:5080", cseq=9)
+        self.world.trunk("192.0.2.7", 5090).request("MESSAGE")
+        alice.invite("sip:+4930123456@pbx.example.com")
+        self.trunk.request("INVITE")
+        self.world.turn(max(waits))
+        self.trunk.forget()
+        message_to(browsers[3], "sip:+4930123456@pbx.example.com", cseq=10)
+        self.trunk.request("MESSAGE")
+
+    def test_messages_by_default(self) -> None:
+        """There is such a limit where nobody has written one, and 0 is none."""
+        self.assertEqual(TrunkLimits().messages_to_per_minute, 300)
+        self.trunks = (replace(PBX, limits=TrunkLimits(messages_to_per_minute=0)), CARRIER)
+        self.world = self.make_world(limits=replace(LIMITS, user_messages_per_minute=0, address_messages_per_minute=0))
+        (alice,) = self.users(1)
+        for number in range(400):
+            message_to(alice, "sip:+4930123456@pbx.example.com", cseq=number + 1)
+            self.world.trunk().answer(self.world.trunk().request("MESSAGE"), 202)
+        self.assertEqual(alice.pending(), ["202"] * 400)
+
+    def test_other_requests(self) -> None:
+        """Other requests do not count."""
+        (alice,) = self.users(1)
+        self.messages(alice, 4)
+        self.assertEqual(self.upstream("MESSAGE"), 4)
+        self.calls(alice, 3)
+        self.assertEqual(self.upstream("INVITE"), 3)
+
+    def test_without_limit(self) -> None:
+        """A trunk without this limit is called as often as the others let it."""
+        for browser in self.users(5):
+            for _ in range(10):
+                browser.invite("sip:bob@carrier.example.net:5080")
+        self.assertEqual(self.world.trunk("192.0.2.7", 5090).pending(), ["INVITE"] * 50)
 
 
 class OfTrunks(RatesCase):

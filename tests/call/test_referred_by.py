@@ -16,10 +16,9 @@ FORGED = (
     "<sip:boss@pbx.example.com>",
     "<sip:alice@pbx.example.com:5070>",
     "<sip:alice@evil.example>",
-    "<",
     "tel:+1",
-    "",
 )
+UNREADABLE = ("<", "", "<sip:>", "sip:a@b, sip:c@d")
 METHODS = ("INVITE", "MESSAGE", "SUBSCRIBE", "INFO", "PUBLISH", "OPTIONS", "REFER", "FOO")
 
 
@@ -30,13 +29,14 @@ class ReferredCase(SafeCase):
         super().setUp()
         self.alice.bind()
 
-    def says(self, method: str, *values: str, by: Browser | None = None) -> list[str] | None:
+    def says(self, method: str, *values: str, by: Browser | None = None, refused: int = 403) -> list[str] | None:
         """What crosses of these Referred-By; None where the request is refused."""
         alice, self.alice = self.alice, by or self.alice
         self.send(method, headers=[("Referred-By", value) for value in values])
         try:
             if not self.pbx.pending():
-                self.assertEqual(self.alice.response(403).reason, "Referred-By Is Not Yours")
+                reason = "Bad Referred-By" if refused == 400 else "Referred-By Is Not Yours"
+                self.assertEqual(self.alice.response(refused).reason, reason)
                 return None
             leg = self.pbx.request(method)
             self.pbx.answer(leg, 486)
@@ -69,13 +69,30 @@ class Outside(ReferredCase):
                 self.assertIsNone(self.says(method, value), (method, value))
                 self.assertIsNone(self.says(method, "<sip:alice@pbx.example.com>", value), (method, value))
 
+    def test_unreadable(self) -> None:
+        """400 for one that can't be read (RFC 3892 section 3)."""
+        for value in UNREADABLE:
+            self.assertIsNone(self.says("INVITE", value, refused=400), value)
+
+    def test_malformed(self) -> None:
+        """One whose meaning is plain crosses in its right form; it may not be another's either (field.rst O: Odd
+        Refer-To)."""
+        for value, crossing in (
+            ("<sip:alice@pbx.example.com", "<sip:alice@pbx.example.com>"),
+            ("alice@pbx.example.com", "<sip:alice@pbx.example.com>"),
+            ('"Al <sip:alice@pbx.example.com>', '"Al" <sip:alice@pbx.example.com>'),
+            ("<<sip:alice@pbx.example.com>>;;x", "<sip:alice@pbx.example.com>"),
+            ("<sip:bob@pbx.example.com", None),
+        ):
+            self.assertEqual(self.says("REFER", value), crossing and [crossing], value)
+
     def test_mended(self) -> None:
         """With ``foreign-from = replace`` it is taken out; a REFER says who has sent it."""
         self.start(foreign_from="replace")
         self.alice.bind()
         for method in METHODS:
             expected = ["<sip:alice@pbx.example.com>"] if method == "REFER" else []
-            for value in FORGED:
+            for value in (*FORGED, *UNREADABLE):
                 self.assertEqual(self.says(method, value), expected, (method, value))
 
     def test_mended_in_whose_name(self) -> None:
@@ -139,13 +156,15 @@ class Inside(ReferredCase):
 class Referred(ReferredCase):
     """What the REFER has said that it got."""
 
-    def refer(self, value: str = BOSS) -> None:
-        """The pbx refers alice in a call."""
+    def refer(self, value: str = BOSS) -> list[str]:
+        """The pbx refers alice in a call. Returns the Referred-By that she gets."""
         theirs, ours = self.into(self.pbx, self.alice)
         headers = [("Refer-To", f"<{AT_PBX}>"), ("Refer-Sub", "false"), ("Referred-By", value)]
         theirs.ask("REFER", b"", *headers)
-        ours.answer(self.alice.request("REFER"), 202, b"", ("Refer-Sub", "false"))
+        refer = self.alice.request("REFER")
+        ours.answer(refer, 202, b"", ("Refer-Sub", "false"))
         self.pbx.heard(202)
+        return refer.headers.lines("Referred-By")
 
     def test_repeated(self) -> None:
         """It may repeat that, letter by letter or less of it, and say nothing else."""
@@ -185,10 +204,16 @@ class Referred(ReferredCase):
         again.bind()
         self.assertEqual(self.says("INVITE", BOSS, by=again), [BOSS])
 
+    def test_malformed(self) -> None:
+        """One that is malformed is mended, and may be repeated as the browser got it."""
+        crossed = self.refer('"The Boss <sip:boss@pbx.example.com;x=1')
+        self.assertEqual(crossed, ['"The Boss" <sip:boss@pbx.example.com>;x=1'])
+        self.assertEqual(self.says("INVITE", crossed[0]), crossed)
+
     def test_unreadable(self) -> None:
-        """One that can't be read is not repeated, and does no harm."""
-        self.refer("<")
-        self.assertIsNone(self.says("INVITE", "<"))
+        """One that can't be read does not cross, and does no harm."""
+        self.assertEqual(self.refer("<"), [])
+        self.assertIsNone(self.says("INVITE", "<", refused=400))
         self.assertEqual(self.says("INVITE", "<sip:alice@pbx.example.com>"), ["<sip:alice@pbx.example.com>"])
 
 

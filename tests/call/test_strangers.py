@@ -31,6 +31,15 @@ class Strangers(CallCase):
             self.readings.moved(), {'bans_total{reason="user_agent"}': 1, 'refused_total{reason="scanner"}': 5}
         )
 
+    def test_user_agent_of_an_unknown_source(self) -> None:
+        """Nor does one that is no browser; over UDP its address may be forged, and is not banned."""
+        for transport, host in (("tcp", "203.0.113.1"), ("udp", "203.0.113.2")):
+            peer = self.world.trunk(host, transport=transport)
+            peer.say(request("OPTIONS", "sip:192.0.2.1", headers=[("User-Agent", "friendly-scanner")]))
+            peer.silent()
+            self.assertEqual(self.guard.is_banned(host), transport == "tcp")
+        self.assertEqual(self.readings.moved()['refused_total{reason="scanner"}'], 2)
+
     def test_user_agent_of_a_trunk(self) -> None:
         """A trunk may be called as it likes."""
         trunk = self.world.trunk()

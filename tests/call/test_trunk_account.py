@@ -23,9 +23,9 @@ class AccountCase(LocalCase):
     lines = ("carol@example.com account=1002",)
 
     def configured(self, config: Config) -> Config:
-        path = Path(self.mktemp())
-        path.write_text("1001 alice-auth first\n1002 carol-auth second\n")
-        return replace(config, trunks=(replace(config.trunks[0], accounts=path), *config.trunks[1:]))
+        self.accounts = Path(self.mktemp())
+        self.accounts.write_text("1001 alice-auth first\n1002 carol-auth second\n")
+        return replace(config, trunks=(replace(config.trunks[0], accounts=self.accounts), *config.trunks[1:]))
 
     def setUp(self) -> None:
         super().setUp()
@@ -46,15 +46,15 @@ class AccountCase(LocalCase):
         ])  # fmt: skip
         browser.say(Request("REGISTER", f"sip:{HOST}", fields, b""))
 
-    def accept(self, username: str) -> None:
-        """The trunk challenges a REGISTER, and accepts the answer of this username."""
+    def accept(self, username: str, *headers: tuple[str, str]) -> None:
+        """The trunk challenges a REGISTER, and accepts the answer of this username with these headers."""
         register = self.carrier.request("REGISTER")
         self.assertNotIn("Authorization", register.headers)
         self.carrier.answer(register, 401, headers=CHALLENGE)
         again = self.carrier.request("REGISTER")
         self.assertIn(f'username="{username}"', again.headers.get("Authorization") or "")
         contact = again.headers.get("Contact") or ""
-        self.carrier.answer(again, 200, headers=[("Contact", f"{contact};expires=600")])
+        self.carrier.answer(again, 200, headers=[("Contact", f"{contact};expires=600"), *headers])
 
 
 class RegisterTests(AccountCase):
@@ -145,6 +145,25 @@ class CallTests(AccountCase):
         message_to(alice, f"sip:x@{HOST}")
         self.carrier.answer(self.carrier.request("MESSAGE"), 407, headers=CHALLENGE_407)
         self.assertIn("alice-auth", self.carrier.request("MESSAGE").headers.get("Proxy-Authorization") or "")
+
+    def test_service_route(self) -> None:
+        """The Service-Route of the account's registration is the Route of what is paid with it, in whoever's name of
+        the user's it is (RFC 3608 section 6.1); other users' requests have none."""
+        alice, bob = self.registered(), self.registered("bob")
+        self.register_there(alice)
+        self.accept("alice-auth", ("Service-Route", "<sip:orig@core.example;lr>"))
+        alice.response(200)
+        for uri in (alice.uri, f"sip:1001@{HOST}", "sip:anonymous@anonymous.invalid"):
+            alice.uri = uri
+            alice.invite(f"sip:+4930@{DOMAIN}" if DOMAIN in uri else f"sip:+4930@{HOST}")
+            leg = self.carrier.request("INVITE")
+            self.assertEqual(leg.headers.all("Route"), ["<sip:orig@core.example;lr>"], uri)
+            self.carrier.answer(leg, 486)
+            self.carrier.heard("ACK")
+        message_to(alice, f"sip:+4930@{DOMAIN}")
+        self.assertEqual(self.carrier.request("MESSAGE").headers.all("Route"), ["<sip:orig@core.example;lr>"])
+        message_to(bob, f"sip:+4930@{DOMAIN}")
+        self.assertNotIn("Route", self.carrier.request("MESSAGE").headers)
 
     def test_inbound(self) -> None:
         """In a call of the trunk, its challenges to requests of the browser are answered in the same way."""

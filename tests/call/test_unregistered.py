@@ -217,7 +217,7 @@ class InWhoseName(SafeCase):
         for value, status in (
             (forged, 403),
             (("Referred-By", f"<{self.alice.uri}>"), 486),
-            (("Referred-By", "<"), 403),
+            (("Referred-By", "<"), 400),
         ):
             self.send("REFER", headers=[value])
             if status == 486:

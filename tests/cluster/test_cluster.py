@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.configs import config
 from webrtcproxy.cluster.cluster import Cluster, of_worker
 from webrtcproxy.config import HostPort, ProxyConfig
+from webrtcproxy.config.media_node import MediaNode
 
 HEAD = "# HELP webrtcproxy_bindings Registered browsers.\n# TYPE webrtcproxy_bindings gauge\n"
 COUNTS = ((0, "0.0"), (1, "4.0"), (2, "3.0"))
@@ -81,6 +83,22 @@ class ClusterCase(SynchronousTestCase):
         self.successResultOf(stopped)
         self.assertEqual(order, ["hub", "other", "other"])
 
+    def test_signals(self) -> None:
+        """What comes by signals is for the workers, and files are read again in this process, too."""
+        did: list[str] = []
+
+        class Web(Service):
+            def reload(self) -> None:
+                did.append("web")
+
+        Web().setServiceParent(self.cluster)
+        self.patch(self.cluster.hub, "reload", lambda: did.append("workers"))
+        self.patch(self.cluster.hub, "hurry", lambda: did.append("hurry"))
+        self.cluster.reload()
+        self.assertEqual(did, ["workers", "web"])
+        self.cluster.hurry()
+        self.assertEqual(did[2:], ["hurry"])
+
 
 class ShareTests(SynchronousTestCase):
     """What each worker has of the whole."""
@@ -91,4 +109,4 @@ class ShareTests(SynchronousTestCase):
         node = HostPort("127.0.0.1", 22222)
         part = of_worker(whole, node)
         self.assertEqual(part.calls.limit, -(-whole.calls.limit // 3))
-        self.assertEqual((part.rtpengine.nodes, part.web.listen), ((node,), ()))
+        self.assertEqual((part.rtpengine.nodes, part.web.listen), ((MediaNode(*node),), ()))

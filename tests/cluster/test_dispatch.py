@@ -70,6 +70,26 @@ class RequestTests(DispatcherCase):
             self.assertEqual({self.choose(request("BYE", uri, to_tag="x")) for _ in range(10)}, {number})
             self.assertEqual({self.choose(request("INVITE", uri)) for _ in range(30)}, {1, 2})
 
+    def test_odd_end(self) -> None:
+        """Also one that has to be refused, since a header is missing, if it may end something (field.rst P: Odd
+        end)."""
+        for number in UP:
+            for method in ("BYE", "CANCEL", "ACK"):
+                for lost in (b"Call-ID: ", b"To: ", b"Via: "):
+                    data = request(method, f"sip:{number}-{TOKEN}@192.0.2.1:5061", to_tag="x").to_bytes()
+                    self.assertEqual(self.dispatcher.choose(data.replace(lost, b"X: "), UP), number, (method, lost))
+
+    def test_odd_cancel(self) -> None:
+        """A CANCEL without a Via goes where its INVITE went, by who is called or by the Call-ID."""
+        self.net.two.bind(FakeFlow.wss())
+        for uri in (f"sip:{contact_user_of(ALICE)}@192.0.2.1", "sip:nobody@192.0.2.1"):
+            for number in range(20):
+                invite = request("INVITE", uri, call_id=f"c{number}")
+                cancel = request("CANCEL", uri, call_id=f"c{number}").to_bytes()
+                chosen = self.choose(invite)
+                for lost in (b"Via: ", b"To: ", b"CSeq: "):
+                    self.assertEqual(self.dispatcher.choose(cancel.replace(lost, b"X: "), UP), chosen)
+
     def test_repeats(self) -> None:
         """Repeats, the CANCEL and the ACK of a refusal go where the INVITE went, though the browser has moved."""
         uri = f"sip:{contact_user_of(ALICE)}@192.0.2.1"
@@ -150,6 +170,12 @@ class OtherTests(DispatcherCase):
         for number in UP:
             mine = answer(200, via=f"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKwp-{number}-abc").to_bytes()
             self.assertEqual(self.dispatcher.choose(mine.replace(b"Content-Length: 0", b"l: 7"), UP), number)
+            for old, new in (
+                (b"SIP/2.0 200", b"SIP/2.0 20"),
+                (b"SIP/2.0/UDP", b"SIP/2.1/UDP"),
+                (b"200 OK", b"200\tOK"),
+            ):
+                self.assertEqual(self.dispatcher.choose(mine.replace(old, new, 1), UP), number, new)
             bye = request("BYE", f"sip:{number}-{TOKEN}@192.0.2.1:5061", to_tag="x").to_bytes()
             for _ in range(3):
                 self.assertEqual(self.dispatcher.choose(bye.replace(b"Content-Length: 0", b"l: 7"), UP), number)

@@ -27,11 +27,13 @@ from webrtcproxy.cluster.protocol import (
     DONE,
     DRAIN,
     FLOW_CLOSED,
+    HURRY,
     INTEND,
     LOG,
     QUERY,
     READY,
     REGISTERED,
+    RELOAD,
     RESULT,
     STOP,
     WORKER_ENDED,
@@ -188,6 +190,15 @@ class LifeTests(HubCase):
         self.assertTrue(self.one.killed)
         self.assertFalse(self.two.killed)
 
+    def test_suspended(self) -> None:
+        """After the machine was suspended for an hour nobody is stuck: it is a minute from then on that counts."""
+        self.seconds(PING_INTERVAL)
+        self.clock.advance(3600)
+        self.clock.pump([0.25] * int((WATCHDOG - PING_INTERVAL) * 4))
+        self.assertEqual((self.one.killed, self.two.killed), (False, False))
+        self.seconds(2 * PING_INTERVAL)
+        self.assertEqual((self.one.killed, self.two.killed), (True, True))
+
     def test_without_link(self) -> None:
         """One that has cut its link, and does not end, is killed."""
         self.one.user.link_ended()
@@ -321,6 +332,28 @@ class StopTests(HubCase):
         self.assertNoResult(stopped)
         self.two.ended("killed")
         self.successResultOf(stopped)
+
+    def test_hurry(self) -> None:
+        """A further signal is passed on; who does not report soon afterwards is not waited for."""
+        self.hub.stopService()
+        self.hub.hurry()
+        self.assertEqual((self.one.take(), self.two.take()), ([DRAIN, HURRY], [DRAIN, HURRY]))
+        self.one.say({"do": DONE, "what": DRAIN})
+        self.seconds(STOP_TIMEOUT)
+        self.assertEqual((self.one.take(), self.two.take()), ([STOP], [STOP]))
+        self.hub.hurry()
+        self.assertEqual(self.one.take(), [HURRY])
+
+    def test_hurry_alone(self) -> None:
+        """While nothing ends, nothing changes."""
+        self.hub.hurry()
+        self.seconds(STOP_TIMEOUT)
+        self.assertEqual((self.one.killed, self.two.killed), (False, False))
+
+    def test_reload(self) -> None:
+        """SIGHUP is passed on, and ends nothing."""
+        self.hub.reload()
+        self.assertEqual((self.one.take(), self.two.take()), ([RELOAD], [RELOAD]))
 
     def test_death_meanwhile(self) -> None:
         """One that dies while the other drains is not waited for, and not started again."""

@@ -143,7 +143,7 @@ class Start(LauncherCase):
         assert isinstance(order, StartOrder)
         self.assertEqual(order.config, self.config)
         slot = order.slot
-        self.assertEqual((slot.number, slot.run, slot.instance), (2, 3, "abcw2"))
+        self.assertEqual((slot.number, slot.run, slot.instance), (2, 3, "abc"))
         self.assertEqual((slot.wss, slot.sip, slot.shared), ((LINK + 1,), (LINK + 2,), {7: LINK + 3}))
 
     def test_no_more_processes(self) -> None:

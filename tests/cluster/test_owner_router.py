@@ -10,7 +10,7 @@ from tests.support.messages import request
 from webrtcproxy.cluster.owner_router import OwnerRouter
 from webrtcproxy.cluster.ownership import HUB, owner_of, sender_of, worker_prefix
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.message import Request, Response, read
 
 TOKEN = "0123456789abcdef"
 
@@ -85,6 +85,29 @@ class OwnerRouterTests(SynchronousTestCase):
         self.assertEqual(self.own.messages, [(broken, flow)])
         self.router.bad_message(BadMessage("Bad"), flow)
         self.assertEqual(len(self.own.bad), 1)
+
+    def test_malformed(self) -> None:
+        """One that is malformed, and used as far as it can be read, is its owner's, too, whatever its Via is."""
+        for via in ("SIP/2.0/WSS 192.0.2.1;branch=z9hG4bKwp-2-abc", "SIP/2.1/WSS 192.0.2.1;branch=z9hG4bKwp-2-abc"):
+            data = answer(200, via=via).to_bytes().replace(b"SIP/2.0 200 OK", b"SIP/2.0\t200")
+            error = self.assertRaises(BadMessage, read, data)
+            self.router.bad_message(error, FakeFlow.wss())
+            self.assertEqual(self.net.two.messages.pop()[1].partition(b"\r\n")[0], b"SIP/2.0 200 OK")
+        self.assertEqual((self.own.messages, self.own.bad), ([], []))
+
+    def test_odd_end(self) -> None:
+        """One that has to be refused is its owner's, too, where that has what it ends (field.rst P: Odd end)."""
+        for method in ("BYE", "CANCEL", "ACK"):
+            for lost in (b"Call-ID: ", b"To: ", b"CSeq: "):
+                data = request(method, f"sip:2-{TOKEN}@192.0.2.1").to_bytes().replace(lost, b"X: ")
+                error = self.assertRaises(BadMessage, read, data)
+                self.router.bad_message(error, FakeFlow.wss())
+                self.assertNotIn(lost, self.net.two.messages.pop()[1])
+        self.assertEqual((self.own.messages, self.own.bad), ([], []))
+        for uri in (f"sip:1-{TOKEN}@192.0.2.1", "sip:x@192.0.2.1"):
+            data = request("BYE", uri, to_tag="x").to_bytes().replace(b"Call-ID: ", b"X: ")
+            self.router.bad_message(self.assertRaises(BadMessage, read, data), FakeFlow.wss())
+        self.assertEqual((len(self.own.messages), len(self.own.bad)), (0, 2))
 
 
 class MarkTests(SynchronousTestCase):

@@ -10,6 +10,7 @@ from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.config import BansConfig, Destinations
+from webrtcproxy.registration.register_transaction import RegisterTransaction
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.policy import Policy
@@ -48,7 +49,7 @@ class Registering:
         return True
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
-        self.relay.register(transaction, self.policy.route(transaction.request))
+        RegisterTransaction(self.relay, transaction, self.policy.route(transaction.request)).begin()
 
     def register(self, contact: str) -> Request:
         """The browser sends a REGISTER.

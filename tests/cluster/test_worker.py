@@ -20,9 +20,11 @@ from webrtcproxy.cluster.protocol import (
     DONE,
     DRAIN,
     FLOW_CLOSED,
+    HURRY,
     MESSAGE,
     QUERY,
     READY,
+    RELOAD,
     START,
     STOP,
     WORKER_ENDED,
@@ -33,6 +35,7 @@ from webrtcproxy.cluster.slot import StartOrder, WorkerSlot
 from webrtcproxy.cluster.worker import LINGER, Queries, Worker, WorkerRuntime
 from webrtcproxy.config import Config, HostPort, ProxyConfig, Trunk
 from webrtcproxy.config.ini import Secret
+from webrtcproxy.config.media_node import MediaNode
 from webrtcproxy.sip.errors import BadMessage
 
 TRUNK = Trunk("t", "t.example", username="u", password=Secret("hunter2"))
@@ -61,6 +64,12 @@ class Services:
     def wind_up(self) -> Deferred[None]:
         self.notes.append("wind up")
         return self.wound_up
+
+    def hurry(self) -> None:
+        self.notes.append("hurry")
+
+    def reload(self) -> None:
+        self.notes.append("reload")
 
 
 class WorkerCase(SynchronousTestCase):
@@ -110,6 +119,14 @@ class WorkerCase(SynchronousTestCase):
 
 class WorkerTests(WorkerCase):
     """Its life."""
+
+    def test_signals_of_the_hub(self) -> None:
+        """What the hub is told by signals, it does."""
+        self.begin()
+        self.services.notes.clear()
+        for frame in (RELOAD, DRAIN, HURRY):
+            self.hear({"do": frame})
+        self.assertEqual(self.services.notes, ["reload", "wind up", "hurry"])
 
     def test_begin(self) -> None:
         """By its start order it builds and starts the services, and says that it is ready."""
@@ -243,7 +260,7 @@ class ShareTests(SynchronousTestCase):
         self.assertEqual((part.calls.limit, part.subscriptions.limit), (334, 3334))
         self.assertEqual(part.wss.connections, 6667)
         self.assertEqual(part.wss.connections_per_address, whole.wss.connections_per_address)
-        self.assertEqual(part.rtpengine.nodes, (("127.0.0.1", 4711),))
+        self.assertEqual(part.rtpengine.nodes, (MediaNode("127.0.0.1", 4711),))
         self.assertEqual(part.web.listen, ())
         self.assertEqual(of_worker(whole).rtpengine, whole.rtpengine)
 

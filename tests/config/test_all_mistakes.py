@@ -67,6 +67,7 @@ class AllMistakesTests(Case):
             [
                 (3, "wss", "listen"),
                 (5, "wss", "listen"),
+                (5, "wss", "listen"),
                 (6, "wss", "origins"),
                 (6, "wss", "origins"),
                 (7, "wss", "pth"),
@@ -91,6 +92,23 @@ class AllMistakesTests(Case):
                 (35, "calls", "ring"),
             ],
         )
+
+    def test_of_one_option(self) -> None:
+        """All that is wrong with one option: each line, each that is there twice, each part of an endpoint."""
+        numbers = "+4930 = a@x.example\n alice = b\n +49-30 = c@x.example\n +4931\n +4930 = d@x.example, e f@x.example"
+        tokens = "audience = *\nkeys = https://a.example/\nclaims ="
+        for section, key, text, lines in (
+            ("trunk a", "numbers", f"host = a\nnumbers =\n {numbers}", (9, 9, 10, 11, 12)),
+            ("trunk a", "set", "host = a\nset =\n X-A: 1\n x-a: 2\n Via: 1\n X-A: 3", (9, 10, 11)),
+            ("trunk a", "codecs", "host = a\ncodecs = PCMA * PCMUU G722 G799", (7, 7, 7)),
+            ("wss", "listen", "listen = ssl:x:privateKey=no.pem:certKey=no.pem:dhParameters=no.pem", (2,) * 4),
+            ("sip", "listen", "listen = tls:x:backlog=5:privateKey=no.pem:certKey=no.pem:interface=y", (8,) * 5),
+            ("sip", "listen", "listen =\n udp:x:interface=y\n tcp:5060:backlog=5", (9, 9, 10)),
+            ("tokens", "claims", f"{tokens}\n name\n groups=a\n groups=b\n numbers=", (11, 13, 14)),
+        ):
+            error: ConfigErrors = self.assertRaises(ConfigErrors, self.load, **{section: text})
+            told = [(mistake.line, mistake.key) for mistake in error.mistakes if mistake.key == key]
+            self.assertEqual(told, [(line, key) for line in lines], str(error))
 
     def alone(self, line: int, section: str, key: str, **sections: str | None) -> None:
         """See that a mistake is the only one."""

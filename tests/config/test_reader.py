@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.config.case import Case
 from webrtcproxy.config import SPAWN, Config, ConfigErrors, HostPort, Trunk, load
+from webrtcproxy.config.media_node import MediaNode
 from webrtcproxy.config.option import options_of
 from webrtcproxy.config.sections import SECTIONS
 from webrtcproxy.config.wss import PHONE_PAGE
@@ -26,7 +27,7 @@ class DefaultsTests(Case):
         self.assertEqual((config.wss.origins, config.wss.path, config.wss.page), (None, "/", PHONE_PAGE))
         self.assertEqual((config.wss.max_message, config.wss.ping, config.wss.ping_timeout), (65536, 30, 10))
         self.assertEqual((config.sip.listen, config.sip.advertise), (("udp:5060",), None))
-        self.assertEqual(config.rtpengine.nodes, (HostPort("127.0.0.1", 22222),))
+        self.assertEqual(config.rtpengine.nodes, (MediaNode("127.0.0.1", 22222),))
         self.assertEqual(config.rtpengine.timeout, 2)
         self.assertFalse(config.registrations.multiple)
         self.assertEqual((config.calls.ring, config.calls.grace, config.calls.limit), (180, 5, 1000))
@@ -80,6 +81,7 @@ class ExampleFilesTests(Case):
         everything = self.folder / "everything.ini"
         everything.write_text(re.sub(r"(?m)^;(?! )", "", text))
         (self.folder / "users").touch()
+        (self.folder / "numbers").touch()
         (self.folder / "accounts").touch(0o600)
         (self.folder / "token.secret").write_text("0123456789abcdef" * 2)
         config = load(everything)
@@ -293,10 +295,38 @@ class RtpengineTests(Case):
     def test_nodes(self) -> None:
         """Addresses and names, in several lines; 22222 where no port stands."""
         nodes = self.load(rtpengine="nodes = [2001:db8::1]:2223\n  media.example\ntimeout = 0.5").rtpengine.nodes
-        self.assertEqual(nodes, (HostPort("2001:db8::1", 2223), HostPort("media.example", 22222)))
+        self.assertEqual(nodes, (MediaNode("2001:db8::1", 2223), MediaNode("media.example", 22222)))
+
+    def test_options_of_nodes(self) -> None:
+        """A weight and a drain stand after the address of their node, with blanks or commas, in one line or several."""
+        text = "nodes = a:1 weight=3, b drain\n  c:2,weight=100 drain\n  [::1]"
+        nodes = self.load(rtpengine=text).rtpengine.nodes
+        self.assertEqual(
+            nodes,
+            (
+                MediaNode("a", 1, 3),
+                MediaNode("b", 22222, 1, True),
+                MediaNode("c", 2, 100, True),
+                MediaNode("::1", 22222),
+            ),
+        )
+        self.assertEqual(["a:1", "b:22222", "c:2", "[::1]:22222"], [str(node) for node in nodes])
+
+    def test_instance(self) -> None:
+        """A name of the proxy's at rtpengine."""
+        self.assertIsNone(self.load().rtpengine.instance)
+        self.assertEqual("edge-1.a", self.load(rtpengine="nodes = a\ninstance = edge-1.a").rtpengine.instance)
+        for wrong in ("a b", "ä", "a_1", "a" * 41):
+            self.refused("rtpengine", "instance", "letters", rtpengine=f"nodes = a\ninstance = {wrong}")
 
     def test_mistakes(self) -> None:
-        """No node, spawn beside a node, a node that is no address, a timeout out of bounds."""
+        """No node, spawn beside a node, a node that is no address, an option of no node or out of bounds, all drained,
+        a timeout out of bounds."""
+        for options in ("weight=0", "weight=101", "weight=1e2", "weight=", "weight=2 weight=2", "drain drain"):
+            wrong = f"a {options}"
+            self.refused("rtpengine", "nodes", wrong, rtpengine=f"nodes = {wrong}")
+        self.refused("rtpengine", "nodes", "weight=2", rtpengine="nodes = weight=2 a")
+        self.refused("rtpengine", "nodes", "leave one", rtpengine="nodes = a drain, b drain")
         self.refused("rtpengine", "nodes", "it is missing", "spawn", rtpengine=None)
         self.refused("rtpengine", "nodes", "write either", rtpengine="nodes = spawn 192.0.2.1")
         self.refused("rtpengine", "nodes", "nodes = udp:a:1:", rtpengine="nodes = 192.0.2.1 udp:a:1")

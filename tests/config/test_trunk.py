@@ -142,7 +142,7 @@ class TrunkTests(Case):
         """What can't be stripped or set, and a header that is set twice."""
         self.refused("trunk a", "strip", "belongs to one leg", "= Via:", trunk_a="host = a\nstrip = X-A Via")
         self.refused("trunk a", "set", "'Name: value'", "= X-B:", trunk_a="host = a\nset = X-A: 1\n X-B")
-        self.refused("trunk a", "set", "set twice", trunk_a="host = a\nset = X-A: 1\n x-a: 2")
+        self.refused("trunk a", "set", "x-a is there twice", trunk_a="host = a\nset = X-A: 1\n x-a: 2")
 
     def test_media(self) -> None:
         """Codecs in any spelling, once each, the preferred one first; `*` and nothing are all that there is."""

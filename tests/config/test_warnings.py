@@ -173,6 +173,14 @@ class OptionTests(WarningsCase):
         self.assertEqual(self.warnings(wss=BEHIND + "origins = app://. capacitor://localhost"), [])
         self.told("wss", "origins", "= null", "any site", wss=BEHIND + "origins = https://a.example null")
 
+    def test_hsts(self) -> None:
+        """Where TLS is offered, but not asked for (RFC 6797 section 2.3.1), a browser may be had to come without."""
+        (line,) = (each for each in self.warnings(wss="listen = ssl:8443\nhsts = 0") if "hsts" in each)
+        for part in ("[wss] hsts = 0: ", "without TLS", "; "):
+            self.assertIn(part, line)
+        self.assertEqual(self.warnings(wss=BEHIND + "hsts = 0"), [])
+        self.assertNotIn("hsts", str(self.warnings(wss="listen = ssl:8443\nhsts = 1")))
+
     def test_trusted_proxies(self) -> None:
         """Whoever is among the trusted proxies chooses its address by X-Forwarded-For."""
         self.told("wss", "trusted-proxies", "= 0.0.0.0/0", wss=BEHIND + "trusted-proxies = 127.0.0.1 0.0.0.0/0")
@@ -192,9 +200,9 @@ class OptionTests(WarningsCase):
     def test_deny(self) -> None:
         """Ranges that cost and are not denied are named, unless only some numbers are allowed."""
         self.told("access", "deny", "none", "premium and satellite", access="deny = none")
-        self.told("access", "deny", "call satellite", access="deny = premium +44*")
+        self.told("access", "deny", "call satellite", access="country = 44\ndeny = premium +44*")
         for access in ("deny = premium satellite +44*", "deny = none\nallow = +55*", "deny = *"):
-            self.assertEqual(self.warnings(access=access), [])
+            self.assertEqual(self.warnings(access=f"country = 44\n{access}"), [])
 
     def test_allow(self) -> None:
         """A word of `allow` opens what of the ranges it permits, in whatever form it is written: what lies within one
@@ -204,18 +212,45 @@ class OptionTests(WarningsCase):
             ("* 09005*", "09005*", "premium"), ("* +88161234567", "+88161234567", "satellite"),
             ("* +491371*", "+491371*", "premium"),
         ):  # fmt: skip
-            self.told("access", "allow", f"= {opened}: ", name, "leave it out", access=f"allow = {allow}")
+            self.told("access", "allow", f"= {opened}: ", name, "leave it out", access=f"country = 1\nallow = {allow}")
             self.told("access", "allow", opened, access=f"country = 49\nallow = {allow}")
-            closed = f"allow = {allow}\ndeny = premium satellite {opened}"
+            closed = f"country = 1\nallow = {allow}\ndeny = premium satellite {opened}"
             self.assertEqual(self.warnings(access=closed), [], closed)
         self.assertEqual(self.warnings(access="country = 49\nallow = * 0137*"), [])
         self.told("access", "allow", "= 01371*", "premium", access="country = 49\nallow = * 01371*")
-        self.told("access", "allow", "= +49*", "premium", "add premium to deny", access="deny = *\nallow = +49*")
+        self.told(
+            "access", "allow", "= +49*", "premium", "add premium to deny", access="country = 49\ndeny = *\nallow = +49*"
+        )
         self.told("access", "allow", "= +*", "premium and satellite", access="deny = none\nallow = +*")
         self.told("access", "allow", "= premium", "add premium", access="deny = satellite\nallow = premium")
-        self.told("access", "deny", "call premium", access="deny = satellite\nallow = * +49*")
+        self.told("access", "deny", "call premium", access="country = 49\ndeny = satellite\nallow = * +49*")
         for allow in ("+49* 112 0137*", "* +88* premium", "* +881*", "88*", "trunks voip.example", "1"):
-            self.assertEqual(self.warnings(access=f"allow = {allow}"), [], allow)
+            self.assertEqual(self.warnings(access=f"country = 1\nallow = {allow}"), [], allow)
+
+    def test_country(self) -> None:
+        """Words with a country code say nothing of numbers that are dialled within that country, as long as the
+        country of the proxy is not known (docs/access.rst: Rules): of allow, of deny, and of a trunk's."""
+        for word in ("+49*", "+4930123", "0049*", "+4930/12*"):
+            self.told("access", "allow", f"= {word}: ", "not among", "[access] country", access=f"allow = {word} 110")
+            self.told("access", "deny", f"= {word}: ", "may be called", access=f"deny = premium satellite {word}")
+            trunk = f"host = voip.example\ndeny = 0190* {word}"
+            self.told("trunk a", "deny", f"= {word}: ", "may be called", trunk_a=trunk)
+            self.told("trunk a", "allow", f"= {word}: ", trunk_a=f"host = voip.example\nallow = {word}")
+            self.assertEqual([], self.warnings(access="country = 49", trunk_a=trunk))
+        self.told("access", "deny", "= +49* +43*: ", access="deny = premium satellite +49* 0190* +43*")
+        for words in ("+*", "00*", "+88*", "+80012345*", "+979*", "112 0900*", "trunks voip.example"):
+            self.assertEqual([], self.warnings(access=f"allow = * {words}\ndeny = premium satellite {words}"), words)
+
+    def test_national_numbers(self) -> None:
+        """Where nothing stands before national numbers, and their lengths vary, they are not converted, unless the
+        format says that nothing stands there."""
+        for text in ("+e164", "e164", "national", "national 352"):
+            trunk, access = f"host = voip.example\nnumber-format = {text}", "country = 352\ndeny = premium satellite"
+            self.told("trunk a", "number-format", "country 352", "not converted", trunk_a=trunk, access=access)
+            self.assertEqual([], self.warnings(trunk_a=trunk.replace("352", "34"), access="country = 34"))
+            plain = f"{trunk.removesuffix(' 352')} 352 none"
+            self.assertEqual([], self.warnings(trunk_a=plain, access=access))
+        self.assertEqual([], self.warnings(trunk_a="host = voip.example", access="country = 352"))
 
     def test_allow_of_a_trunk(self) -> None:
         """That of a trunk permits nothing that [access] denies (docs/access.rst), so it opens nothing."""
@@ -245,6 +280,8 @@ class OptionTests(WarningsCase):
         self.told("limits", "share", "one address", limits="share = 100")
         self.assertEqual(self.warnings(limits="user-minutes-per-day = 0\nuser-calls = 5"), [])
         self.told("trunk a", "calls-per-minute", "= 0: ", trunk_a="host = voip.example\ncalls-per-minute = 0")
+        messages = "host = voip.example\nmessages-to-per-minute = 0"
+        self.told("trunk a", "messages-to-per-minute", "= 0: ", "messages to numbers", trunk_a=messages)
         self.assertEqual(self.warnings(trunk_a="host = voip.example\ncalls = 0\nminutes-per-day = 0"), [])
 
     def test_trunk_credentials(self) -> None:

@@ -96,9 +96,9 @@ class AnswerTest(SynchronousTestCase):
             self.assertIsNone(answer(text, "127.0.0.1", 24000, 7, 1), text)
 
     def test_dynamic_name_of_a_static_number(self) -> None:
-        """An rtpmap wins over the static table: payload 8 renamed to something unknown is not PCMA."""
-        found = lines(OFFER.replace(b"a=sendrecv", b"a=rtpmap:8 secret/8000\r\na=sendrecv"))
-        self.assertIn("m=audio 24000 RTP/AVP 111 0 101 110", found)
+        """A static payload type is that of RFC 3551, whatever its rtpmap says: many write G711A for PCMA."""
+        found = lines(OFFER.replace(b"a=sendrecv", b"a=rtpmap:8 G711A/8000\r\na=sendrecv"))
+        self.assertIn("m=audio 24000 RTP/AVP 111 0 8 101 110", found)
 
     def test_ipv6(self) -> None:
         """After ::1 the address type is IP6 (RFC 4566 section 5.7)."""

@@ -232,7 +232,7 @@ class Written(SynchronousTestCase):
             self.assertEqual([event["call"] for event in events], ["c0", "c1", "c2"])
             self.cdr_writer.close(records[3])
             self.assertEqual(len(events), 3)
-            self.cdr_writer.flush()
+            self.cdr_writer.stop()
             self.assertEqual([event["record"] for event in events], records)
         self.assertEqual([round(record.ended, 1) for record in records[:3]], [0.1, 0.2, 0.3])
         self.assertTrue(all(event["log_level"] is LogLevel.info for event in events))

@@ -49,7 +49,8 @@ class Every(CallCase):
 
     def test_descriptions(self) -> None:
         """What describes media crosses in offers and answers only: a request that carries it is refused, a response
-        goes on without it. A description that is a part, or encoded, is one; other multipart bodies cross."""
+        goes on without it. A description that is a part, or encoded, is one; other multipart bodies cross (field.rst
+        X4: Description outside of offer and answer)."""
         parts = b"--x\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x\r\nc:Application/SDP\r\n\r\nv=0\r\n--x--\r\n"
         for asker, other in self.ways():
             for body, *headers in (
@@ -66,8 +67,24 @@ class Every(CallCase):
                     heard = asker.peer.response(200)
                     self.assertEqual((heard.body, heard.content_type), (b"", ""))
                     self.assertNotIn("Content-Encoding", heard.headers)
-            asker.ask("INFO", parts.replace(b"Application/SDP", b"text/html"), headers[0])
+            asker.ask("INFO", parts.replace(b"Application/SDP", b"text/html").replace(b"v=0", b"hi"), headers[0])
             self.assertIn(b"text/html", other.peer.request("INFO").body)
+            trickled = ("Content-Type", "application/trickle-ice-sdpfrag"), ("Info-Package", "trickle-ice")
+            asker.ask("INFO", b"a=ice-pwd:x\r\n", *trickled)
+            asker.peer.heard(469)
+
+    def test_quoted_descriptions(self) -> None:
+        """A message that is quoted crosses without its description, both ways and in responses: the rest tells how a
+        REFER went, or what was sent (RFC 3420; field.rst X4: Description outside of offer and answer)."""
+        quoted = b"SIP/2.0 200 OK\r\nContent-Type: application/sdp\r\n\r\n"
+        for asker, other in self.ways():
+            for kind in ("message/sipfrag;version=2.0", "message/sip"):
+                for method in ("NOTIFY", "MESSAGE", "INFO"):
+                    asker.ask(method, quoted + asker.sdp(), ("Content-Type", kind), ("Event", "x"))
+                    heard = other.peer.request(method)
+                    self.assertEqual((heard.body, heard.headers.get("Content-Type")), (b"SIP/2.0 200 OK\r\n", kind))
+                    other.answer(heard, 200, quoted + other.sdp(), ("Content-Type", kind))
+                    self.assertEqual(asker.peer.response(200).body, b"SIP/2.0 200 OK\r\n")
 
     def test_refused(self) -> None:
         """A refusal crosses with what explains it, and the call goes on; but a trunk gets no Contact of a browser's
@@ -118,10 +135,12 @@ class Every(CallCase):
             self.world = self.make_world()
             one, other = call(self.world)
             asker, other = (one, other) if one.browser else (other, one)
-            self.world.unreachable = True
-            asker.ask("INFO")
-            self.assertEqual(asker.peer.response(502).reason, "Trunk Unreachable")
-            self.world.unreachable = False
+            for broken in (True, False):
+                self.world.unreachable, other.peer.flow.broken = not broken, broken
+                other.peer.flow.closed = not broken
+                asker.ask("INFO")
+                self.assertEqual(asker.peer.response(502).reason, "Trunk Unreachable")
+            self.world.unreachable = other.peer.flow.closed = False
             asker.ask("INFO")
             other.answer(other.peer.request("INFO"), 200)
             asker.peer.heard(200)

@@ -83,8 +83,8 @@ class ToCaller(EarlyCase):
             caller.heard(486)
 
     def test_required_without_an_offer(self) -> None:
-        """To an INVITE without SDP the first reliable response has the offer (RFC 3262 section 5): until there is one,
-        a caller that requires them hears nothing, and then all."""
+        """To an INVITE without SDP the first reliable response has the offer (RFC 3262 section 5): until there is
+        one, a caller that requires them hears nothing, and then all (field.rst L: Reliable without an offer)."""
         for caller in self.ways(REQUIRED, offer=False):
             for status in (180, 181, 199):
                 self.callee.answer(self.leg, status)

@@ -89,4 +89,4 @@ class MediaCase(TestCase):
     def drop(self, branch: str) -> Deferred[object]:
         """Drop a branch; fires when that is done."""
         self.session.drop(branch)
-        return until(lambda: not self.session._working, "branch dropped")  # type: ignore[return-value]
+        return until(lambda: not self.session._operations.working, "branch dropped")  # type: ignore[return-value]

@@ -38,6 +38,11 @@ class WithBaresip(RealCase):
         """A moment for what is still on its way to baresip or from it."""
         await pause(0.3)
 
+    async def last(self, baresip: Baresip, count: int) -> list[str]:
+        """The last rungs of baresip's ladder, once there are responses to all that is out."""
+        await self.settled()
+        return baresip.ladder()[-count:]
+
 
 class Calls(WithBaresip):
     """Set up and torn down by either side."""
@@ -49,7 +54,7 @@ class Calls(WithBaresip):
         self.assertEqual(200, (await caller.bye()).status)
         await baresip.event("CALL_CLOSED")
         rungs = ["< INVITE sdp", "> 180 INVITE", "> 200 INVITE sdp", "< ACK", "< BYE", "> 200 BYE"]
-        self.assertEqual(rungs, baresip.ladder()[-6:])
+        self.assertEqual(rungs, await self.last(baresip, 6))
         ours = ["> INVITE sdp", "< 180 INVITE", "< 200 INVITE sdp", "> ACK", "> BYE", "< 200 BYE"]
         self.assertEqual(ours, self.ladder.of("alice"))
 
@@ -115,11 +120,6 @@ class Calls(WithBaresip):
             self.ladder.of("alice"),
         )
 
-    async def last(self, baresip: Baresip, count: int) -> list[str]:
-        """The last rungs of baresip's ladder, once there are responses to all that is out."""
-        await self.settled()
-        return baresip.ladder()[-count:]
-
 
 class Changes(WithBaresip):
     """The session is changed by either side."""
@@ -128,8 +128,8 @@ class Changes(WithBaresip):
         """baresip holds by sendonly, and resumes: the browser is asked, and its answers are taken
         (original.rst: re-INVITE, hold / resume by either side)."""
         browser, caller, baresip = await self.out()
-        for order, offered, answered in (("hold", b"sendonly", b"recvonly"), ("resume", b"sendrecv", b"sendrecv")):
-            await baresip.do(order)
+        for held, offered, answered in ((True, b"sendonly", b"recvonly"), (False, b"sendrecv", b"sendrecv")):
+            await baresip.hold(held)
             invite = await browser.request("INVITE")
             self.assertIn(b"a=" + offered, invite.body)
             browser.reply(invite, 200, body=CHROME_ANSWER.replace(b"a=sendrecv", b"a=" + answered))
@@ -152,7 +152,7 @@ class Changes(WithBaresip):
             self.assertEqual(200, response.status)
             self.assertIn(b"a=" + answered, response.body)
             callee.ack()
-        self.assertEqual(["< INVITE sdp", "> 200 INVITE sdp", "< ACK"] * 2, baresip.ladder()[-6:])
+        self.assertEqual(["< INVITE sdp", "> 200 INVITE sdp", "< ACK"] * 2, await self.last(baresip, 6))
         self.assertEqual(200, (await callee.bye()).status)
 
     async def test_offers_the_same_again(self) -> None:

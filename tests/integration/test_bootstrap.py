@@ -86,6 +86,24 @@ class WithDomain(HttpCase):
         self.assertEqual(answer.status, 403)
         self.assertNotIn(b"websocket", answer.body)
 
+    async def test_octets(self) -> None:
+        """Octets that are no text, wherever a stranger writes them: refused as what is wrong, and no failure is
+        logged."""
+        for headers in (
+            {"Authorization": "Basic \xff"}, {"Authorization": "Bearer \xff"}, {"Authorization": "\xff"},
+            {"Cookie": "a=\xff"}, {"Origin": "https://\xff"}, {"Sec-Fetch-Site": "\xff"}, {"X-Forwarded-For": "\xff"},
+            {"X-Forwarded-Proto": "\xff"}, {"Host": "\xff"}, {"Accept": "\xff"},
+        ):  # fmt: skip
+            for path, more in (
+                ("/bootstrap.json", {}),
+                ("/bootstrap.json?token=%ff", {}),
+                ("/%ff", {}),
+                ("/", UPGRADE),
+            ):
+                answer = await ask(self.proxy.wss, path, {**more, **headers})
+                self.assertIn(answer.status, (101, 400, 401, 403, 404, 429), (path, headers))
+        self.proxy.assert_clean(self.proxy_log)
+
     async def test_nothing_in_the_log(self) -> None:
         """Neither passwords nor the secret nor the credentials made with it are in the log."""
         for password in ("wonderland", "a-wrong-one"):

@@ -68,7 +68,8 @@ class Offers(RealCase):
 
     async def test_payload_numbers(self) -> None:
         """A trunk that calls telephone-event otherwise in its answer than it was offered (RFC 3264 section 6.1 has it
-        as a SHOULD): the browser is told the trunk's number (FIELD D; corners.rst 3: Payload numbers)."""
+        as a SHOULD): the browser is told the trunk's number (corners.rst 3: Payload numbers; field.rst D: Another
+        payload number)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -84,7 +85,7 @@ class Offers(RealCase):
 
     async def test_names_of_hosts(self) -> None:
         """A trunk that names a host in the place of its address is called, and may call; one that nobody knows is
-        refused (corners.rst 3: Names of hosts; RFC 8866 section 5.7)."""
+        refused (corners.rst 3: Names of hosts; RFC 8866 section 5.7; field.rst W8: Name of a host)."""
         browser, trunk = await self.registered(), await self.kamailio_peer()
         named = PLAIN_SDP.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 localhost")
         calling = trunk.invite("sip:alice@pbx.test", body=named)

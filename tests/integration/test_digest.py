@@ -84,6 +84,15 @@ class ByTheProxy(RealCase):
         )
         self.assertEqual(("SHA-256", "b", "o p"), (params["algorithm"], params["nonce"], params["opaque"]))
 
+    async def test_beside_a_broken_one(self) -> None:
+        """A challenge that can be read is answered whatever stands beside it, before or after it (field.rst I:
+        Challenge beside a broken one)."""
+        good = digest.challenge(REALM, "good")
+        for status in (401, 407):
+            for broken in (f'Digest realm="{REALM}, nonce="x"', f'Digest realm="{REALM}", nonce="x', "Digest", '"'):
+                for challenges in ((broken, good), (good, broken), (f"{broken}, {good}",)):
+                    self.assertEqual("good", (await self._call(status, *challenges))["nonce"], challenges)
+
     async def test_stale_nonce(self) -> None:
         """stale=true is no wrong password: once more with the new nonce (RFC 7616 3.3)."""
         browser, trunk = await self.browser(), await self.peer(LAB.paid)

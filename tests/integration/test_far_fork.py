@@ -8,7 +8,7 @@ from tests.integration.media import identity
 from tests.integration.test_offer import RELIABLE, OfferCase, rack
 from tests.support.real.dialog import Calling, Dialog
 from tests.support.real.ladder import HANGS_UP, HUNG_UP
-from tests.support.real.part import pause
+from tests.support.real.part import until
 from tests.support.real.ports import LOOPBACK, free_port
 from tests.support.real.softphone import Peer
 from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER, PLAIN_SDP
@@ -225,9 +225,10 @@ class Glare(OfferCase):
         invite = await browser.request("INVITE")
         self.assertIn("a=sendonly", lines(invite.body))
         held = CHROME_ANSWER.replace(b"sendrecv", b"recvonly").replace(b"9 2 IN", b"9 4 IN")
+        before = self.rtpengine.log_size()
         browser.reply(invite, 200, body=held)
         await browser.request("ACK")
-        await pause(0.2)  # rtpengine makes the answer
+        await until(lambda: "Replying to 'answer'" in self.rtpengine.log(before), "rtpengine makes the answer")
         self.assertEqual(200, (await caller.bye()).status)
         await sipp.passed()
         self.assertEqual(

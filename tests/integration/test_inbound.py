@@ -3,7 +3,7 @@
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Calling, Dialog
 from tests.support.real.ladder import HANGS_UP
-from tests.support.real.part import pause
+from tests.support.real.part import pause, until
 from tests.support.real.softphone import Browser, Peer
 from tests.support.real.speech import PLAIN_SDP
 
@@ -103,10 +103,12 @@ class Inbound(RealCase):
         await self.hang_up(dialog, winner)
 
     async def _loser(self, dialogs: list[Dialog]) -> tuple[Dialog, Dialog]:
-        await pause(0.5)
-        hung_up = [dialog for dialog in dialogs if dialog.phone.requests("BYE")]
-        self.assertEqual(1, len(hung_up))
-        loser = hung_up[0]
+        def hung_up() -> list[Dialog]:
+            return [dialog for dialog in dialogs if dialog.phone.requests("BYE")]
+
+        await until(hung_up, "one of them is hung up")
+        await pause(0.3)
+        (loser,) = hung_up()
         await loser.hung_up()
         winner = dialogs[1] if loser is dialogs[0] else dialogs[0]
         return winner, loser
@@ -115,7 +117,7 @@ class Inbound(RealCase):
         """The binding dies with its socket: the next call to it gets 480 at once."""
         browser, caller = await self.registered(), await self.kamailio_peer()
         await browser.break_off()
-        await pause(0.1)
+        await self.proxy.assert_idle(("sockets",), 5)
         final = await caller.invite("sip:alice@pbx.test").final(1)
         self.assertEqual(480, final.status)
 

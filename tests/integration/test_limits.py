@@ -5,6 +5,7 @@ from collections import Counter
 from typing import ClassVar
 
 from tests.support.real.case import RealCase
+from tests.support.real.kamailio import PASSWORDS
 from tests.support.real.softphone import Peer
 
 PREMIUM = (
@@ -17,15 +18,20 @@ PREMIUM = (
 class LimitsCase(RealCase):
     """A proxy with limits that a test reaches."""
 
-    async def invites(self, trunk: Peer) -> int:
+    async def invites(self, trunk: Peer, method: str = "INVITE", status: int = 486) -> int:
         """How many INVITEs have reached the trunk, without their repeats; each is refused."""
         count = 0
         while True:
             try:
-                trunk.reply(await trunk.request("INVITE", 1.0), 486)
+                trunk.reply(await trunk.request(method, 1.0), status)
             except AssertionError:
                 return count
             count += 1
+
+    async def over_rate(self) -> float:
+        """How many requests were refused since there were too many in a minute, by all workers."""
+        counted = 'reason="rate_limit"'
+        return sum(value for name, value in (await self.proxy.samples()).items() if counted in name)
 
 
 class Floods(LimitsCase):
@@ -40,20 +46,18 @@ class Floods(LimitsCase):
         """A browser that sends 500 INVITEs at once, and again on another connection: 20 or a few more reach the trunk
         in a minute, the others get 503 with Retry-After."""
         trunk = await self.peer()
-        before = await self.proxy.samples()
+        before = await self.over_rate()
         for _ in range(2):
             browser = await self.browser()
             for _ in range(250):
                 browser.send(browser.build("INVITE", f"sip:echo@{self.plain}", body=b""))
             self.assertLessEqual(await self.invites(trunk), 24)
             await browser.break_off()
-        after = await self.proxy.samples()
-        name = 'refused_total{reason="rate_limit"}'
-        self.assertGreater(after[name] - before[name], 450)
+        self.assertGreater(await self.over_rate() - before, 450)
 
     async def test_guesses(self) -> None:
         """150 REGISTERs with guessed passwords at once: 30 or a few more reach the registrar."""
-        before = await self.proxy.samples()
+        before = await self.over_rate()
         browser = await self.browser("bob", password="guess")
         for number in range(150):
             register = browser.registration()
@@ -65,10 +69,62 @@ class Floods(LimitsCase):
         options = browser.build("OPTIONS", f"sip:127.0.0.1:{self.proxy.sip}")
         browser.send(options)
         self.assertEqual(200, (await browser.response(options)).status)
-        after = await self.proxy.samples()
-        name = 'refused_total{reason="rate_limit"}'
-        self.assertGreater(after[name] - before[name], 110)
+        self.assertGreater(await self.over_rate() - before, 110)
         await self.registered("alice")
+
+
+class CallsToTrunk(LimitsCase):
+    """How often a trunk is called."""
+
+    changes: ClassVar = (("host = 127.0.0.1:@plain@\n", "host = 127.0.0.1:@plain@\ncalls-to-per-minute = 5\n"),)
+
+    async def test_two_users(self) -> None:
+        """Of 18 calls of two users 5 reach the trunk, or one more as time passes; the others get 503 with Retry-After
+        and a reason. A call through Kamailio, another trunk, is answered by SIPp still."""
+        trunk, phones = await self.peer(), [await self.registered(user) for user in PASSWORDS]
+        before = await self.over_rate()
+        calls = [phone.invite(f"sip:echo@{self.plain}") for phone in phones for _ in range(9)]
+        reached = await self.invites(trunk)
+        self.assertGreaterEqual(reached, 5)
+        self.assertLessEqual(reached, 6 * self.proxy.workers)
+        finals = [await calling.final() for calling in calls]
+        refused = [final for final in finals if final.status == 503]
+        self.assertEqual(Counter(final.status for final in finals), Counter({486: reached, 503: 18 - reached}))
+        for final in refused:
+            self.assertEqual("Too Many Calls", final.reason)
+            self.assertGreater(int(final.headers.get("Retry-After") or 0), 0)
+        self.assertEqual(await self.over_rate() - before, len(refused))
+        sipp = await self.behind_kamailio("uas")
+        caller = await phones[0].invite(f"sip:echo-{sipp.port}@pbx.test").answered()
+        self.assertEqual(200, (await caller.bye()).status)
+        await sipp.passed()
+
+
+class MessagesToTrunk(LimitsCase):
+    """How many MESSAGEs to numbers a trunk gets."""
+
+    changes: ClassVar = (("host = 127.0.0.1:@plain@\n", "host = 127.0.0.1:@plain@\nmessages-to-per-minute = 5\n"),)
+
+    async def test_two_users(self) -> None:
+        """Of 18 MESSAGEs of two users 5 reach the trunk, or one more as time passes; the others get 503 with
+        Retry-After. One to a name reaches it still."""
+        trunk, phones = await self.peer(), [await self.registered(user) for user in PASSWORDS]
+        text, to = [("Content-Type", "text/plain")], f"sip:+4930123456@{self.plain}"
+        sent = [(phone, phone.build("MESSAGE", to, headers=text, body=b"x")) for phone in phones for _ in range(9)]
+        for phone, message in sent:
+            phone.send(message)
+        reached = await self.invites(trunk, "MESSAGE", 202)
+        self.assertGreaterEqual(reached, 5)
+        self.assertLessEqual(reached, 6 * self.proxy.workers)
+        finals = [await phone.response(message) for phone, message in sent]
+        self.assertEqual(Counter(final.status for final in finals), Counter({202: reached, 503: 18 - reached}))
+        for final in finals:
+            if final.status == 503:
+                self.assertGreater(int(final.headers.get("Retry-After") or 0), 0)
+        named = phones[0].build("MESSAGE", f"sip:echo@{self.plain}", headers=text, body=b"x")
+        phones[0].send(named)
+        trunk.reply(await trunk.request("MESSAGE"), 200)
+        self.assertEqual(200, (await phones[0].response(named)).status)
 
 
 class Shares(LimitsCase):

@@ -8,7 +8,9 @@ from urllib.parse import quote
 from tests.integration.test_transfer import TransferCase
 from tests.support.real.case import LAB
 from tests.support.real.dialog import Dialog
+from tests.support.real.kamailio import PASSWORDS
 from tests.support.real.ladder import HANGS_UP, HUNG_UP, SET_UP, TAKEN
+from tests.support.real.ports import LOOPBACK, free_port
 from tests.support.real.replacing import ORDERS, replaces
 from tests.support.real.softphone import Peer
 from tests.support.real.sound import Sound, talk
@@ -18,8 +20,8 @@ from webrtcproxy.sip.message import Request
 TOLD = ["< NOTIFY", "> 200 NOTIFY"]
 
 
-class Local(TransferCase):
-    """`refer = local`: the proxy does what the trunk will not."""
+class LocalCase(TransferCase):
+    """What the scenarios have in common."""
 
     changes = (
         ("[trunk plain]\nhost = 127.0.0.1:@plain@\n", "[trunk plain]\nhost = 127.0.0.1:@plain@\nrefer = local\n"),
@@ -63,6 +65,10 @@ class Local(TransferCase):
         await self.session()
         await talk(self.bobs_sound, to_bob, self.carols_sound, invite.body)
         await self.hang_up(carols, self.bobs)
+
+
+class Local(LocalCase):
+    """`refer = local`: the proxy does what the trunk will not."""
 
     async def test_done(self) -> None:
         """The target rings and answers; both ends hear each other; the transferor is hung up on."""
@@ -172,3 +178,25 @@ class Local(TransferCase):
              "> 200 NOTIFY", "< BYE", "> 200 BYE"],
             self.ladder.of("alice"),
         )  # fmt: skip
+
+
+class ServiceRoute(LocalCase):
+    """The transferor has registered at Kamailio, which gives it a route (RFC 3608)."""
+
+    async def test_kamailio(self) -> None:
+        """The INVITE that the proxy sends there for its transfer has it, and BYE goes by the route of the dialog."""
+        self.alice, self.bob = await self.browser(password=PASSWORDS["alice"]), await self.named("bob")
+        await self.alice.register(headers=[("X-Service-Route", "please")])
+        port = free_port()
+        self.carol = await self.peer(port)
+        self.carol.proxy = (LOOPBACK, self.kamailio.port)
+        self.bobs_sound, self.carols_sound = await self.sound(1), await self.sound(2)
+        calling = self.alice.invite(f"sip:bob@{self.plain}")
+        self.bobs = self.bob.accept(await self.bob.request("INVITE"), self.bobs_sound.sdp)
+        self.first = await calling.answered()
+        await self.bob.request("ACK")
+        await self.refer(f"<sip:echo-{port}@pbx.test>")
+        invite = await self.carol.request("INVITE")
+        came_by = f"<sip:orig@127.0.0.1:{self.kamailio.port};lr>"
+        self.assertEqual([came_by], invite.headers.lines("X-Came-By"))
+        await self.taken_over(self.carol.accept(invite, self.carols_sound.sdp), invite)

@@ -3,11 +3,12 @@ that counts characters (docs/decisions.rst)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Dialog
-from tests.support.real.softphone import Peer
+from tests.support.real.softphone import Browser, Peer
 from tests.support.real.speech import PLAIN_SDP
 
 MIXED = (
@@ -20,46 +21,143 @@ TEXT = [("Content-Type", "text/plain")]
 
 
 def replacing(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
-    """Replaces text once."""
-    return lambda data: data.replace(old, new, 1)
+    """Replaces text that is there, once."""
+
+    def change(data: bytes) -> bytes:
+        assert old in data, (old, data)
+        return data.replace(old, new, 1)
+
+    return change
 
 
+LENGTH = re.compile(rb"\r\nContent-Length: \d+")
 ANSWERS: tuple[Callable[[bytes], bytes], ...] = (
+    lambda data: LENGTH.sub(lambda found: found[0] * 2, data, count=1),
+    replacing(b"\r\nContent-Type: ", b"\r\nContent-Type: application/sdp\r\nContent-Type: "),
+    replacing(b"\r\nContact: <", b"\r\nContact: <sip:x@, <"),
+    replacing(b">\r\nContent", b">;;q=;x\r\nContent"),
     replacing(b"\r\nContent-Length: ", b"\r\nContent-Length: 3\r\nContent-Length: "),
     replacing(b"\r\nContent-Length: ", b"\r\nNonsense\r\nl: 1"),
     replacing(b"\r\nContact: <", b'\r\nContact: ""a"" <'),
     lambda data: data.partition(b"Content-Type")[0] + b"c: multipart/mixed;boundary=o\r\n\r\n" + MIXED,
+    lambda data: data.partition(b"Content-Type")[0] + b"c: multipart/mixed;boundary='p'\r\n\r\n--p\r\n" + PLAIN_SDP,
+    replacing(b"SIP/2.0 200 OK", b" SIP/2.1  200"),
+    lambda data: re.sub(rb"(CSeq: [0-9]+) INVITE", rb"\1 invite", data),
+    lambda data: re.sub(rb"CSeq: [0-9]+", b"CSeq: x", data),
+    lambda data: re.sub(rb"Contact: <([^;>]*)[^\r]*", rb"Contact: \1;x=;;", data),
+    lambda data: re.sub(rb"Contact: <[^@>]*@([^;>]*)[^\r]*", rb"\g<0>\r\nRecord-Route: <sip:\1;;lr=on;x=>;=", data),
 )
 """How a 200 to an INVITE is malformed."""
+
+
+FROMS = {
+    b'"Anonymous" <sip:@10.0.0.1>': "sip:anonymous@10.0.0.1",
+    b"<sip:Front Desk@h>": "sip:Front%20Desk@h",
+    b'""unknown"" <sip:7001@h>': "sip:7001@h",
+    b"<sip:7001@h>;;x=": "sip:7001@h",
+    b'"Joe <sip:7001@h>': "sip:7001@h",
+    b"<sip:7001#1@h>": "sip:7001%231@h",
+    b"Anonymous": "sip:anonymous@anonymous.invalid",
+}
+"""What a trunk writes into From, and whom the browser sees."""
+INVITES: tuple[Callable[[bytes], bytes], ...] = (
+    replacing(b";rport", b";rport="), replacing(b";branch", b";;branch"), replacing(b"\r\nMax", b"\r\nNonsense\r\nMax"),
+    replacing(b"\r\nMax", b"\r\nExpires: Thu, 01 Dec 2027 16:00:00 GMT\r\nMax"),
+    replacing(b"\r\nMax", b"\r\nSession-Expires: soon\r\nMin-SE: x\r\nMax"),
+    replacing(b"\r\nMax-Forwards: 70", b"\r\nMax-Forwards: lots"),
+    lambda data: data.partition(b"Content-Type")[0] + b"c: multipart/mixed;boundary=o\r\n\r\n" + MIXED,
+    lambda data: LENGTH.sub(lambda found: found[0] * 2, data, count=1),
+)  # fmt: skip
+"""What else may be odd in its INVITE."""
+
+
+def odd_invites(host: str) -> Iterator[tuple[Callable[[bytes], bytes], str]]:
+    """What a trunk at `host` may do to its INVITE, and whom the browser sees then."""
+    for text, shown in FROMS.items():
+        yield replacing(b"From: <sip:trunk@%s>" % host.encode(), b"From: " + text), shown
+    for change in INVITES:
+        yield change, f"sip:trunk@{host}"
+
+
+def changing(trunk: Peer, change: Callable[[bytes], bytes]) -> None:
+    """From now on, what the trunk sends is changed."""
+    trunk.send_bytes = lambda data, to=None: Peer.send_bytes(trunk, change(data), to)  # type: ignore[method-assign]
+
+
+async def trunk_registers(browser: Browser, trunk: Peer) -> str:
+    """The browser registers at the trunk. Returns the URI that calls it there."""
+    register = browser.registration()
+    browser.send(register)
+    request = await trunk.request("REGISTER")
+    contact = request.headers.get("Contact") or ""
+    trunk.reply(request, 200, headers=[("Contact", contact)])
+    await browser.response(register)
+    return contact[1:].partition(">")[0]
 
 
 class Malformed(RealCase):
     """One proxy, many messages."""
 
-    def sending(self, trunk: Peer, change: Callable[[bytes], bytes]) -> None:
-        """From now on, what the trunk sends is changed."""
-        self.patch(trunk, "send_bytes", lambda data, to=None: Peer.send_bytes(trunk, change(data), to))
-
     async def test_trunk(self) -> None:
-        """Calls come up by a 200, and end by a BYE, that are malformed."""
+        """Calls come up by a 200, and end by a BYE, that are malformed (field.rst E: SDP deep in a multipart body;
+        field.rst M: Malformed 200)."""
         browser, trunk = await self.browser(), await self.peer()
         for change in ANSWERS:
-            self.sending(trunk, lambda data: data)
+            changing(trunk, lambda data: data)
             calling = browser.invite(f"sip:echo@{self.plain}")
             invite = await trunk.request("INVITE")
-            self.sending(trunk, change)
+            changing(trunk, change)
             callee = trunk.accept(invite)
             answer = await calling.final()
             self.assertIn(b"UDP/TLS/RTP/SAVPF", answer.body)
             caller = Dialog.of_caller(browser, calling.invite, answer)
             caller.ack()
             await trunk.request("ACK")
-            self.sending(trunk, replacing(b"\r\nFrom: ", b'\r\nExpires: soon\r\nl: 7\r\nFrom: "x '))
+            changing(trunk, replacing(b"\r\nFrom: ", b'\r\nExpires: soon\r\nl: 7\r\nFrom: "x '))
             await self.hang_up(callee, caller)
         self.assertIn("is malformed, and taken as far as it can be read", self.proxy.log(self._log_start))
 
+    async def test_invites(self) -> None:
+        """An INVITE with whatever in From, and with other odd headers, rings with a From that can be read; the call
+        comes up and ends (field.rst H: Odd headers; field.rst E: SDP deep in a multipart body)."""
+        browser, trunk = await self.browser(domain=self.plain), await self.peer()
+        target = await trunk_registers(browser, trunk)
+        for change, shown in odd_invites(self.plain):
+            changing(trunk, change)
+            calling = trunk.invite(target)
+            invite = await browser.request("INVITE")
+            changing(trunk, lambda data: data)
+            self.assertEqual(shown, invite.from_.uri)
+            called = browser.accept(invite)
+            caller = await calling.answered()
+            await browser.request("ACK")
+            await self.hang_up(caller, called)
+
+    async def test_lines(self) -> None:
+        """An INVITE whose Request-URI, Via or Content-Length has what decides nothing comes up (field.rst T: Odd
+        INVITE)."""
+        browser, trunk = await self.browser(domain=self.plain), await self.peer()
+        target = await trunk_registers(browser, trunk)
+        length = b"Content-Length: %d" % len(PLAIN_SDP)
+        changes = [
+            *(replacing(b" SIP/2.0\r\n", tail + b" SIP/2.0\r\n") for tail in (b";;", b';x="a"', b"?X=a")),
+            lambda data: re.sub(rb"(Via: SIP/2.0/UDP )[^;]*", rb"\1(null):5060", data, count=1),
+            replacing(length, length.replace(b": ", b": +")),
+            replacing(length, b"%s,%s" % (length, length[15:])),
+        ]
+        for change in changes:
+            changing(trunk, change)
+            calling = trunk.invite(target)
+            invite = await browser.request("INVITE")
+            changing(trunk, lambda data: data)
+            called = browser.accept(invite)
+            caller = await calling.answered()
+            await browser.request("ACK")
+            await self.hang_up(caller, called)
+
     async def test_browser(self) -> None:
-        """A text whose Content-Length counts characters arrives whole, and the connection stays."""
+        """A text whose Content-Length counts characters arrives whole, and the connection stays (field.rst W5:
+        Characters counted)."""
         browser, trunk = await self.browser(), await self.peer()
         text = "Привет, как дела?".encode()
         for length in (len(text.decode()), len(text) + 5):

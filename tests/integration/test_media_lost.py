@@ -24,7 +24,7 @@ class Lost(MediaCase):
         self.addCleanup(session.delete)
         await session.offer(CHROME, from_tag="A", branch="b", to=TRUNK)
         await session.answer(trunk_sdp(40000), from_tag="A", to_tag="B", branch="b", to=BROWSER)
-        session.watch(lambda: lost.append(name))
+        session.watch(lambda _: lost.append(name))
         return session
 
     async def test_deleted_by_another(self) -> None:

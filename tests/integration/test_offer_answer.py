@@ -23,6 +23,7 @@ VIDEO = (
     b"a=fingerprint:sha-256 77:33:8F:4A:CC:C8:70:0E:EC:67:2E:FD:A4:82:27:A0:"
     b"EB:A7:BC:68:66:07:EA:CF:11:35:3C:6E:45:72:50:DD\r\n"
     b"a=setup:actpass\r\na=mid:1\r\na=sendrecv\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n"
+    b"a=candidate:1 1 UDP 2130706431 127.0.0.1 59460 typ host\r\n"
 )
 PLAIN_VIDEO = b"m=video 9002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\na=sendrecv\r\n"
 
@@ -173,8 +174,9 @@ class Unchanged(SessionChangeCase):
         self.assertEqual([*TAKEN, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_ice_restart(self) -> None:
-        """New ICE credentials of the browser's get new ones of rtpengine's; certificate, DTLS role and ports stay, and
-        the trunk learns nothing of it (RFC 8839 section 4.4.1.1, RFC 8842 section 5.5)."""
+        """New ICE credentials of the browser's get new ones of rtpengine's; certificate, DTLS role and ports stay,
+        and the trunk learns nothing of it (RFC 8839 section 4.4.1.1, RFC 8842 section 5.5; field.rst X6: ICE
+        restart)."""
         caller, callee = await self.up()
         offer = newer(CHROME_OFFER, 3).replace(b"ufrag:L+wQ", b"ufrag:N3ww").replace(b"pwd:LMo/", b"pwd:abcd")
         answer = await Calling(self.browser_phone, caller.send("INVITE", body=offer), True).final()

@@ -8,6 +8,7 @@ from tests.support.real.ladder import HANGS_UP, REGISTERED
 from tests.support.real.part import pause
 from tests.support.real.ports import free_port
 from tests.support.real.softphone import Browser
+from tests.support.real.speech import CHROME_OFFER, PLAIN_SDP
 
 METHODS = ("MESSAGE", "PUBLISH", "INFO", "NOTIFY", "OPTIONS", "FROBNICATE")
 TEXT = [("Content-Type", "text/plain")]
@@ -36,6 +37,21 @@ class Outside(RealCase):
             [rung for method, status in rungs for rung in (f"< {method}", f"> {status} {method}")],
             self.ladder.of("trunk"),
         )
+
+    async def test_description_in_an_answer(self) -> None:
+        """A 200 to OPTIONS that describes media goes on without that, from a browser and from a trunk (field.rst X4:
+        Description outside of offer and answer)."""
+        browser, trunk = await self.registered(), await self.kamailio_peer()
+        for asker, other, to, body in (
+            (browser, trunk, f"sip:echo-{trunk.port}@pbx.test", PLAIN_SDP),
+            (trunk, browser, "sip:alice@pbx.test", CHROME_OFFER),
+        ):  # fmt: skip
+            sent = asker.build("OPTIONS", to)
+            asker.send(sent)
+            other.reply(await other.request("OPTIONS"), 200, body=body, headers=[("Accept", "application/sdp")])
+            answer = await asker.response(sent)
+            self.assertEqual((200, b"", None), (answer.status, answer.body, answer.headers.get("Content-Type")))
+            self.assertEqual("application/sdp", answer.headers.get("Accept"))
 
     async def test_to_a_browser(self) -> None:
         """What comes by way of the registrar reaches the browser that has registered, and its answer goes back."""
@@ -138,7 +154,7 @@ class Outside(RealCase):
         """A browser that has gone: 480 at once."""
         browser, caller = await self.registered(), await self.kamailio_peer()
         await browser.break_off()
-        await pause(0.1)
+        await self.proxy.assert_idle(("sockets",), 5)
         caller.send(sent := caller.build("MESSAGE", "sip:alice@pbx.test", headers=TEXT, body=b"x"))
         self.assertEqual(480, (await caller.response(sent, seconds=2)).status)
         self.assertEqual(REGISTERED, self.ladder.of("alice"))

@@ -53,17 +53,6 @@ class Spawned(RealCase):
             return
         self.fail("no call after the child's death")
 
-    async def test_call_after_a_restart(self) -> None:
-        """A call whose rtpengine has been restarted has no media: both sides get their BYE within the half minute
-        that it takes to be found (corners.rst 5: Restart of rtpengine)."""
-        browser, trunk = await self.browser(), await self.peer()
-        caller, callee = await self.connected(browser, trunk)
-        (child,) = self._children()
-        kill(child, SIGKILL)
-        for dialog in (caller, callee):
-            bye = await dialog.hung_up(40)
-            self.assertEqual('SIP;cause=503;text="Media lost"', bye.headers.get("Reason"))
-
 
 class OverTcp(RealCase):
     """A trunk over TCP."""

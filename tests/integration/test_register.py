@@ -4,6 +4,7 @@ from tests.support.real import digest
 from tests.support.real.case import LAB, RealCase
 from tests.support.real.kamailio import PASSWORDS
 from tests.support.real.part import pause
+from tests.support.real.ports import LOOPBACK, free_port
 from tests.support.real.softphone import Browser, Peer
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request, Response
@@ -121,6 +122,32 @@ class AtKamailio(RealCase):
         self.assertEqual(1, len(again.requests("INVITE")))
 
 
+class ServiceRoute(RealCase):
+    """A registrar that gives the route of later requests (RFC 3608)."""
+
+    async def test_kamailio(self) -> None:
+        """Requests outside of dialogs have it until a 200 comes without it (field.rst J: Service-Route)."""
+        browser, port = await self.browser(password=PASSWORDS["alice"]), free_port()
+        peer, to = await self.peer(port), f"sip:echo-{port}@pbx.test"
+        peer.proxy = (LOOPBACK, self.kamailio.port)
+        for asks in (True, False):
+            await browser.register(headers=[("X-Service-Route", "please")] if asks else [])
+            came_by = [f"<sip:orig@127.0.0.1:{self.kamailio.port};lr>"] if asks else []
+            calling = browser.invite(to)
+            invite = await peer.request("INVITE")
+            self.assertEqual(came_by, invite.headers.lines("X-Came-By"))
+            callee = peer.accept(invite)
+            caller = await calling.answered()
+            await peer.request("ACK")
+            message = browser.build("MESSAGE", to, headers=[("Content-Type", "text/plain")], body=b"hello")
+            browser.send(message)
+            received = await peer.request("MESSAGE")
+            self.assertEqual(came_by, received.headers.lines("X-Came-By"))
+            peer.reply(received, 200)
+            self.assertEqual(200, (await browser.response(message)).status)
+            await self.hang_up(caller, callee)
+
+
 class NewestWins(RealCase):
     """`multiple = no`."""
 
@@ -210,6 +237,25 @@ class AtARegistrar(RealCase):
         registrar.reply(request, 200, headers=[("Contact", contact) for contact in granted])
         response = await browser.response(register)
         self.assertEqual({browser.contact, other}, set(contacts(response)))
+
+    async def test_contact_beside_ours(self) -> None:
+        """Another phone's Contact in the same line is broken: the browser is told the 120 seconds that it was granted,
+        and is called (field.rst W9: Contact beside ours)."""
+        browser, registrar = await self._pair()
+        for line in (
+            "{ours};expires=120, <sip:broken@192.0.2.9;expires=300",
+            "<sip:broken@192.0.2.9;expires=300, {ours};expires=120",
+            '"Joe <sip:joe@192.0.2.9>;expires=300, {ours};expires=120', "{ours};;expires=120;, , <>",
+        ):  # fmt: skip
+            register = browser.registration()
+            browser.send(register)
+            request = await registrar.request("REGISTER")
+            (uri,) = contacts(request)
+            registrar.reply(request, 200, headers=[("Contact", line.format(ours=f"<{uri}>"))])
+            self.assertEqual({browser.contact: "120"}, contacts(await browser.response(register)), line)
+            calling = registrar.invite(uri)
+            browser.reply(await browser.request("INVITE"), 486)
+            self.assertEqual(486, (await calling.final()).status)
 
     async def test_binding_expires(self) -> None:
         """A binding that is not refreshed is gone when its time is up."""

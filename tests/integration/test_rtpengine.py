@@ -22,7 +22,8 @@ from tests.integration.media import (
 from tests.support.real.part import pause, until
 from tests.support.real.rtpengine import installed_version
 from tests.support.sdp import attributes, lines, port, sample
-from webrtcproxy.media.profile import BROWSER, TRUNK
+from webrtcproxy.config import TrunkMedia
+from webrtcproxy.media.profile import BROWSER, TRUNK, profiles_of
 
 
 class SdpTests(MediaCase):
@@ -266,3 +267,19 @@ class VersionTests(MediaCase):
                 break
             await pause(0.1)
         self.assertEqual(left, [])
+
+    async def test_keys_that_it_knows(self) -> None:
+        """It gets no key that it does not know, in commands for browsers, trunks and digits (field.rst X8: Keys of a
+        node)."""
+        with capturedLogs() as events:
+            nodes = self.make()
+            await until(lambda: any("version" in event for event in events), "the version", 5)
+        self.session = nodes.session("call")
+        self.addCleanup(self.session.delete)
+        to, back = profiles_of(TrunkMedia(("PCMU", "telephone-event"), dtmf="rfc4733"))
+        await self.offer(CHROME, to)
+        await self.answer(TRUNK_SDP, back)
+        await self.offer(CHROME.replace(b"sendrecv", b"sendonly"), to)
+        await self.answer(TRUNK_SDP.replace(b"sendrecv", b"recvonly"), back)
+        await self.offer(CHROME, BROWSER, branch="b2")
+        self.assertNotIn("Unknown dictionary key", self.rtpengine.log())

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import ClassVar
 
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -61,6 +62,47 @@ class ScanningCase(RealCase):
             "tel:+4930123456", "tel:+99999", f"sip:echo@{self.plain}", "sip:echo@127.0.0.1:9",
             "sip:alice@no.test", "sip:alice@10.9.9.9",
         ]  # fmt: skip
+
+    async def assert_same_time(self, *requests: bytes) -> None:
+        """Fail where the responses to two requests take different times."""
+
+        def taken() -> list[list[float]]:
+            browser = self.stranger.browser()
+            return in_turn([lambda one=one: browser.ask(_again(one))[1] for one in requests], ROUNDS)
+
+        await self.assert_same(taken)
+
+    async def assert_same(self, taken: Callable[[], list[list[float]]]) -> None:
+        """Fail where two series of times differ three times in a row; a busy machine makes them differ now and then."""
+        for _ in range(3):
+            one, other = await deferToThread(taken)
+            if not times_differ(one, other):
+                return
+        self.fail(f"the times differ: {sorted(one)} {sorted(other)}")
+
+    async def run_tool(self, host: str, name: str, *arguments: str) -> tuple[str, Disguise]:
+        """Run svmap, svwar or svcrack; what it prints, and what has come back.
+
+        :param host: the address from which its datagrams come.
+        """
+        disguise = Disguise(host, self.proxy.sip)
+        self.addCleanup(disguise.close)
+        command = [sys.executable, "-m", f"sipvicious.{name}", "-p", str(disguise.port), *arguments, LOOPBACK]
+
+        def run() -> str:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+            return done.stdout + done.stderr
+
+        return await deferToThread(run), disguise
+
+    async def assert_nothing_found(self, host: str, *tools: tuple[str, ...]) -> None:
+        """None of these tools, with their arguments, finds anything: not an octet comes back. They run at the same
+        time, since each waits for seconds."""
+        asked = [Deferred.fromCoroutine(self.run_tool(host, *tool)) for tool in tools]
+        for tool, (printed, disguise) in zip(tools, await gatherResults(asked, consumeErrors=True), strict=True):
+            self.assertIn("found nothing", printed, tool)
+            self.assertEqual(disguise.answers, [], tool)
+            self.assertGreater(disguise.sent, 0, printed)
 
 
 class SameAnswer(ScanningCase):
@@ -189,23 +231,6 @@ class SameTime(ScanningCase):
             return took
 
         await self.assert_same(lambda: in_turn([lambda: login("alice"), lambda: login("nobody")], ROUNDS))
-
-    async def assert_same_time(self, *requests: bytes) -> None:
-        """Fail where the responses to two requests take different times."""
-
-        def taken() -> list[list[float]]:
-            browser = self.stranger.browser()
-            return in_turn([lambda one=one: browser.ask(_again(one))[1] for one in requests], ROUNDS)
-
-        await self.assert_same(taken)
-
-    async def assert_same(self, taken: Callable[[], list[list[float]]]) -> None:
-        """Fail where two series of times differ three times in a row; a busy machine makes them differ now and then."""
-        for _ in range(3):
-            one, other = await deferToThread(taken)
-            if not times_differ(one, other):
-                return
-        self.fail(f"the times differ: {sorted(one)} {sorted(other)}")
 
 
 def _again(request: bytes) -> bytes:
@@ -339,21 +364,6 @@ class Sipvicious(ScanningCase):
     changes: ClassVar = (REGISTERED, TCP)
     timeout = 120
 
-    async def run_tool(self, host: str, name: str, *arguments: str) -> tuple[str, Disguise]:
-        """Run svmap, svwar or svcrack; what it prints, and what has come back.
-
-        :param host: the address from which its datagrams come.
-        """
-        disguise = Disguise(host, self.proxy.sip)
-        self.addCleanup(disguise.close)
-        command = [sys.executable, "-m", f"sipvicious.{name}", "-p", str(disguise.port), *arguments, LOOPBACK]
-
-        def run() -> str:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
-            return done.stdout + done.stderr
-
-        return await deferToThread(run), disguise
-
     async def test_finds_nothing(self) -> None:
         """svmap finds no server, svwar no extension, svcrack no password: not an octet comes back. Then the user logs
         in at once, from the same address too, since a datagram may have a forged one."""
@@ -362,11 +372,8 @@ class Sipvicious(ScanningCase):
         words.write_text("\n".join(["secret", "1234", PASSWORDS["alice"]]))
         scans = [("svwar", "--force", "-m", method, "-e100-110") for method in ("REGISTER", "OPTIONS", "INVITE")]
         scans += [("svwar", "--force", "-d", str(words)), ("svcrack", "-u", "alice", "-d", str(words))]
-        for name, *options in [("svmap",), *((*scan, "--maximumtime=2") for scan in scans)]:
-            printed, disguise = await self.run_tool("127.0.0.77", name, *options)
-            self.assertIn("found nothing", printed, name)
-            self.assertEqual(disguise.answers, [], name)
-            self.assertGreater(disguise.sent, 0, printed)
+        tools = [("svmap",), *((*scan, "--maximumtime=2") for scan in scans)]
+        await self.assert_nothing_found("127.0.0.77", *tools)
         for host in ("127.0.0.5", "127.0.0.77"):
             log_in = self.at(host).browser().log_in
             self.assertEqual(200, await deferToThread(log_in, "alice", PASSWORDS["alice"]))

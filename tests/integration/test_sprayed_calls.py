@@ -4,14 +4,17 @@ before the answer to the end: it hears nothing and is not heard (docs/access.rst
 from __future__ import annotations
 
 from typing import ClassVar
+from urllib.parse import quote
 
 from tests.integration.sprayer import SprayerCase
 from tests.support.real.case import LAB, RealCase
 from tests.support.real.dialog import Dialog
 from tests.support.real.part import pause, until
 from tests.support.real.ports import free_port
+from tests.support.real.replacing import replaces
 from tests.support.real.softphone import Peer
 from tests.support.real.trunk_media import TrunkMedia
+from tests.support.real.webrtc import WebPhone
 from webrtcproxy.sip.message import Request
 
 PLAIN = "[trunk plain]\nhost = 127.0.0.1:@plain@\n"
@@ -72,7 +75,8 @@ class Calls(CallCase):
 
     async def test_trunk_moves(self) -> None:
         """A re-INVITE of the trunk with another address, where nobody speaks before he hears something, while packets
-        from the former one still come. The browser, for which nothing changes, need not be asked."""
+        from the former one still come. The browser, for which nothing changes, need not be asked (field.rst X7: Media
+        that move)."""
         await self.call()
         moved = self.end()
         sent = self.bobs.send("INVITE", body=moved.sdp())
@@ -160,8 +164,51 @@ class Transferred(CallCase):
         await self.trunks_hear(self.trunk, carols_media)
         await self.over(carols, self.bobs)
 
+    async def test_attended(self) -> None:
+        """Nor does anybody where the target is the other end of a second call of the transferor, sprayed as well."""
+        carol, carols_media, second = await self.peer(LAB.paid), self.end(), WebPhone()
+        self.addCleanup(second.close)
+        await self.call()
+        calling = self.alice.invite(f"sip:carol@{self.paid}", body=second.offer())
+        invite = await carol.request("INVITE")
+        carols = carol.accept(invite, carols_media.answer(invite.body))
+        consulting = await calling.answered()
+        await carol.request("ACK")
+        await self.sprayed()
+        where = f"<{consulting.target}?Replaces={quote(replaces(consulting), safe='')}>"
+        sent = self.alices.send("REFER", [("Refer-To", where)])
+        self.bob.reply(await self.bob.request("REFER"), 405)
+        self.assertEqual(202, (await self.alice.response(sent)).status)
+        to_carol = await carol.request("INVITE")
+        await self.sprayed()
+        carol.reply(to_carol, 200, body=carols_media.answer(to_carol.body))
+        await carol.request("ACK")
+        to_bob = await self.bob.request("INVITE")
+        await self.sprayed()
+        self.bob.reply(to_bob, 200, body=self.trunk.answer(to_bob.body))
+        await self.bob.request("ACK")
+        await self.sprayed()
+        await consulting.hung_up()
+        for _ in range(2):
+            self.alice.reply(await self.alice.request("NOTIFY"), 200)
+        await self.alices.hung_up()
+        self.trunk.talk(to_bob.body)
+        carols_media.talk(to_carol.body)
+        await self.trunks_hear(self.trunk, carols_media)
+        await self.over(carols, self.bobs)
+
     async def trunks_hear(self, one: TrunkMedia, other: TrunkMedia) -> None:
         await until(lambda: min(one.heard[other.ssrc], other.heard[one.ssrc]) > 50, "both hear each other", 5)
+
+
+class EncryptedTransferred(Transferred):
+    """`media = srtp` at both trunks: each end has keys of its own with rtpengine."""
+
+    srtp = True
+    changes = (
+        (PLAIN, f"{PLAIN}refer = local\nmedia = srtp\n"),
+        ("[trunk paid]\n", "[trunk paid]\nredirects = follow\nmedia = srtp\n"),
+    )
 
 
 class Failover(CallCase):

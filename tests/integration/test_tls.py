@@ -10,6 +10,7 @@ from twisted.internet.ssl import PrivateCertificate
 from twisted.names import dns
 
 from tests.integration.next_hops import CALLED, NextHopsCase
+from tests.integration.stream_transfers import StreamTransfers
 from tests.support.authority import Authority
 from tests.support.real.case import until
 from tests.support.real.part import pause
@@ -21,7 +22,7 @@ from webrtcproxy.sip.headers import NameAddr
 DOMAIN = "secure.test"
 
 
-class OverTls(NextHopsCase):
+class OverTls(NextHopsCase, StreamTransfers):
     """A trunk with TLS, found by SRV, whose certificate has the name of its domain."""
 
     sections = f"""\
@@ -100,6 +101,10 @@ tls-ca = @authority@
             self.ladder.of("trunk"),
             ["< REGISTER", "> 200 REGISTER", "> INVITE sdp", "< 200 INVITE sdp", "> ACK", "> BYE", "< 200 BYE"],
         )
+
+    async def test_refer_and_replaces(self) -> None:
+        """REFER, and an INVITE with Replaces on another connection (field.rst O: Odd Refer-To; RFC 3891)."""
+        await self.refers_and_replaces(await self.trunk(), self.port("tls"), DOMAIN)
 
     async def test_wrong_certificate(self) -> None:
         """A certificate of another name: 502 for the caller, a log line that says whose and why, and not a word of SIP

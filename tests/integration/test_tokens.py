@@ -35,7 +35,7 @@ class TokensCase(RealCase):
         cls = type(self)
         if "issuer" not in cls.__dict__:
             cls.issuer = Issuer()
-            cls.changes = (*configured(cls.issuer.url, *cls.lines), *cls.more)
+            cls.changes = (*configured(f"keys = {cls.issuer.url}", *cls.lines), *cls.more)
             if cls.at_first:
                 await cls.issuer.start()
         self.tokens: list[str] = []

@@ -126,7 +126,7 @@ class Wire:
         self.sender.send_bytes(self._unlike_before(row.data))
         if row.treat in ("accept", "reject"):
             try:
-                await until(self._statuses, "an answer", 1)
+                await until(self._statuses, "an answer", 5)
             except AssertionError:
                 return [f"{row.file}: no answer"]
         else:

@@ -113,8 +113,11 @@ class Blind(TransferCase):
         trunk.reply(again, 202)
         self.assertEqual(202, (await browser.response(sent)).status)
         headers = [("Event", f"refer;id={again.cseq.number}"), ("Subscription-State", "terminated;reason=noresource")]
-        told = callee.send("NOTIFY", [*headers, ("Content-Type", "message/sipfrag")], b"SIP/2.0 200 OK\r\n")
+        quoted = b"Content-Type: application/sdp\r\n\r\nv=0\r\no=- 1 1 IN IP4 10.0.0.1\r\n"
+        kind = ("Content-Type", "message/sipfrag")
+        told = callee.send("NOTIFY", [*headers, kind], b"SIP/2.0 200 OK\r\n" + quoted)
         notify = await browser.request("NOTIFY")
+        self.assertEqual(b"SIP/2.0 200 OK\r\n", notify.body)
         self.assertEqual(f"refer;id={sent.cseq.number}", notify.headers.get("Event"))
         browser.reply(notify, 200)
         self.assertEqual(200, (await trunk.response(told)).status)

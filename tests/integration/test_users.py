@@ -79,6 +79,30 @@ class Registering(HomeCase):
             self.assertEqual((401, "Unauthorized"), (response.status, response.reason))
             await pause(0.1)
 
+    async def test_of_another_user(self) -> None:
+        """Nobody but alice changes what alice has registered: bob, whose password is right, gets 403 for her address,
+        a stranger 401; neither a binding with her Contact and instance nor `*` with Expires 0 does anything. She is
+        called where she was, and nowhere else."""
+        alice, bob, stranger = await self.in_house(), await self.in_house("bob"), await self.at_home("mallory", "x")
+        own = f'<{alice.contact}>;+sip.instance="<urn:uuid:{alice.instance}>";reg-id=1'
+        for contacts, expires in (([own], 600), ([own], 0), (["*"], 0), (None, 600)):
+            for phone, status in ((bob, 403), (stranger, 401)):
+                register = phone.registration(contacts=contacts, expires=expires)
+                register.headers.set("To", f"<sip:alice@{DOMAIN}>")
+                phone.send(register)
+                response = await phone.response(register)
+                if response.status == 401 and phone is bob:
+                    line = response.headers.lines("WWW-Authenticate")[0]
+                    credentials = digest.answer(line, "REGISTER", register.uri, "bob", HOME["bob"])
+                    response = await phone.response(phone.again(register, [("Authorization", credentials)]))
+                self.assertEqual(status, response.status, contacts)
+        calling = bob.invite(f"sip:alice@{DOMAIN}", body=CHROME_OFFER)
+        callee = alice.accept(await alice.request("INVITE"), CHROME_ANSWER)
+        caller = await calling.answered()
+        await alice.request("ACK")
+        await stranger.silence(0)
+        await self.hang_up(caller, callee)
+
     async def test_users_file_changes(self) -> None:
         """A new user gets in at once; one that is removed loses its binding within seconds, without a restart."""
         set_password(self.home.users, f"carol@{DOMAIN}", "c")

@@ -123,7 +123,11 @@ class Spread(WorkersCase):
         staying = await self.registered_at(2)
         caller = await self.kamailio_peer()
         await browser.break_off()
-        await pause(0.2)
+        for _ in range(50):
+            if (await self.health())["sockets"] == 1:
+                break
+            await pause(0.1)
+        await self.all_told()
         dialog, callee = await self.called(staying, caller)
         await self.hang_up(dialog, callee)
 
@@ -156,7 +160,7 @@ class Spread(WorkersCase):
             log = self.proxy.log(self._log_start).splitlines()
             return [line for line in log if f"{caller.call_id}: call over" in line and "worker 2]" in line]
 
-        await until(lines, "the line of the call", 2)
+        await until(lines, "the line of the call")
 
 
 class Moving(WorkersCase):
@@ -169,7 +173,7 @@ class Moving(WorkersCase):
         again._tags = browser._tags
         await browser.break_off()
         await again.register()
-        await pause(0.2)  # the other worker learns of it a moment after the browser
+        await self.all_told()
         return again
 
     def _at(self, browser: Browser, dialog: Dialog) -> Dialog:

@@ -4,7 +4,6 @@ its subscription, on whichever of them these are."""
 from tests.integration.workers import WorkersCase as _WorkersCase
 from tests.support.real.dialog import Dialog
 from tests.support.real.ladder import REGISTERED
-from tests.support.real.part import pause
 from tests.support.real.softphone import Browser, Peer
 from tests.support.real.watching import EVENT, grant, subscribe, subscribed, told
 
@@ -77,7 +76,7 @@ class Spread(_WorkersCase):
         again.contact, again.instance = browser.contact, browser.instance
         await browser.break_off()
         await again.register()
-        await pause(0.2)  # the other worker learns of it a moment after the browser
+        await self.all_told()
         await told(notifier, again)
         subscriber.phone = again
         refresh = subscriber.send("SUBSCRIBE", [EVENT, ("Expires", "600")])

@@ -57,6 +57,11 @@ class WorkersCase(RealCase):
         await browser.request("ACK")
         return dialog, callee
 
+    async def all_told(self) -> None:
+        """Wait until each worker knows what the others had to tell: all are asked, and answer after it, twice."""
+        for _ in range(2):
+            await self.proxy.samples()
+
     def kill_worker(self, number: int) -> int:
         """SIGKILL; the process id."""
         pid = self.proxy.worker_pids()[number]

@@ -173,6 +173,25 @@ class Agreed(EarlyCase):
             self.answered(caller)
             self.over(caller)
 
+    def test_refused_offer_in_prack(self) -> None:
+        """A callee without 100rel has no session yet that could be changed: the offer gets 500, but the 183 has
+        arrived, is not repeated, and the 200 follows. Another PRACK for it is taken (RFC 3262 section 5; field.rst R:
+        Offer in PRACK)."""
+        for caller_peer in self.ways(REL, UPDATES):
+            self.callee.answer(self.leg, 183, self.sdp(self.callee))
+            early = caller_peer.response(183)
+            caller = self.at_caller(early)
+            self.prack(caller, early, caller.sdp("sendonly", 3))
+            self.assertIn("Retry-After", caller_peer.response(500).headers)
+            self.world.turn(1)
+            caller_peer.silent()
+            self.prack(caller, early)
+            caller_peer.heard(200)
+            self.prack(caller, early)
+            caller_peer.heard(481)
+            self.answered(caller)
+            self.over(caller)
+
     def test_answered_meanwhile(self) -> None:
         """The 200 to the INVITE comes before the one to the UPDATE."""
         self.way(REL, UPDATES)

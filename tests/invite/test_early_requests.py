@@ -264,7 +264,8 @@ class Early(EarlyCase):
 
     def test_hung_up(self) -> None:
         """The callee ends its early dialog, as it must not (RFC 3261 section 15): it has given up, whether it goes on
-        to refuse the INVITE, answers it after all, or says no more. The caller hears 480 at once."""
+        to refuse the INVITE, answers it after all, or says no more. The caller hears 480 at once (field.rst M:
+        Malformed 200)."""
         for used in (False, True):
             for final in (487, 200, 0):
                 for caller in self.ways():

@@ -8,11 +8,12 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.ngwire import FIRST, PORT, FakeDaemon, FakeReactor
+from tests.support.sdp import FINGERPRINT
 from webrtcproxy.media.nodes import BATCH_DELAY, FIRST_PING, Nodes
 from webrtcproxy.media.profile import BROWSER, Profile
 from webrtcproxy.runtime.errors import NgError
 
-SDP = b"v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"
+SDP = b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n" + FINGERPRINT
 
 
 class SessionCase(SynchronousTestCase):
@@ -38,7 +39,7 @@ class SessionCase(SynchronousTestCase):
         self.reactor.settle()
         self.successResultOf(stopped)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-        self.assertEqual(self.nodes._live, set())
+        self.assertEqual(len(self.nodes.names), 0)
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def offer(self, branch: str = "b1", from_tag: str = "A", to: Profile = BROWSER) -> Deferred[bytes]:

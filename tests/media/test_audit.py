@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs
 
 from tests.media.cases import SDP
@@ -9,6 +10,7 @@ from tests.media.test_nodes import INTERVAL, NodesCase
 from tests.support.ngwire import FIRST
 from webrtcproxy.media import audit
 from webrtcproxy.media.nodes import AUDIT_INTERVAL
+from webrtcproxy.media.placement import Loss
 from webrtcproxy.media.profile import BROWSER
 from webrtcproxy.media.session import MediaSession
 
@@ -21,8 +23,8 @@ class AuditCase(NodesCase):
     def setUp(self) -> None:
         super().setUp()
         self.daemon = self.daemons[0]
-        self.lost: list[str] = []
-        self.start()  # pings at 1, 6, 11 ... s, audits at 26, 56 ... s
+        self.lost: list[tuple[str, Loss]] = []
+        self.start()  # pings at 1, 3, 5 ... s, audits at 29, 59 ... s
 
     def up(self, name: str) -> MediaSession:
         """A session of a call that is up."""
@@ -33,7 +35,7 @@ class AuditCase(NodesCase):
         ):
             self.run_for(0.1)
             self.successResultOf(done)
-        session.watch(lambda: self.lost.append(name))
+        session.watch(lambda loss: self.lost.append((name, loss)))
         return session
 
     def gone(self, session: MediaSession) -> None:
@@ -42,7 +44,7 @@ class AuditCase(NodesCase):
 
     def check(self) -> None:
         """So long until the node is audited."""
-        self.run_for(AUDIT_INTERVAL * INTERVAL)
+        self.run_for(AUDIT_INTERVAL * INTERVAL + 3)
 
 
 class AuditTests(AuditCase):
@@ -54,13 +56,13 @@ class AuditTests(AuditCase):
         living, ended = self.up("living"), self.up("ended")
         self.gone(ended)
         self.check()
-        self.assertEqual(["ended"], self.lost)
+        self.assertEqual([("ended", Loss.SESSION)], self.lost)
         self.assertEqual([b"list", b"query"], [name for name in self.daemon.asked() if name in (b"list", b"query")])
         self.check()
-        self.assertEqual(["ended"], self.lost)
+        self.assertEqual([("ended", Loss.SESSION)], self.lost)
         self.gone(living)
         self.check()
-        self.assertEqual(["ended", "living"], self.lost)
+        self.assertEqual([("ended", Loss.SESSION), ("living", Loss.SESSION)], self.lost)
 
     def test_restart(self) -> None:
         """A node that was dead and knows nothing when it is back is looked at at once."""
@@ -70,8 +72,9 @@ class AuditTests(AuditCase):
         self.assertEqual([], self.lost)
         self.daemon.silent = False
         self.daemon.sessions.clear()
+        self.daemon.started = self.reactor.seconds()
         self.run_for(INTERVAL + 1)
-        self.assertEqual(["one", "two"], self.lost)
+        self.assertEqual([("one", Loss.NODE), ("two", Loss.NODE)], self.lost)
 
     def test_list_is_not_all(self) -> None:
         """What the list lacks is asked for by name: it is of a moment, and as long as a datagram."""
@@ -91,10 +94,10 @@ class AuditTests(AuditCase):
         self.assertEqual(3, self.daemon.asked().count(b"query"))
         self.gone(sessions[7])
         self.check(), self.check()
-        self.assertEqual((["7"], 10), (self.lost, self.daemon.asked().count(b"query")))
+        self.assertEqual(([("7", Loss.SESSION)], 10), (self.lost, self.daemon.asked().count(b"query")))
         self.daemon.sessions.clear()
         self.check()
-        self.assertEqual({str(number) for number in range(8)}, set(self.lost))
+        self.assertEqual({str(number) for number in range(8)}, {name for name, _ in self.lost})
 
     def test_deleted(self) -> None:
         """A call that has ended misses nothing, nor does one that ends while the node is asked."""
@@ -106,9 +109,10 @@ class AuditTests(AuditCase):
             if b"query" not in self.daemon.asked():
                 self.run_for(0.1)
         ending.delete()
+        self.daemon.delay = 0.0
         self.run_for(3)
         self.assertEqual([], self.lost)
-        ended.watch(lambda: self.lost.append("late"))
+        ended.watch(lambda loss: self.lost.append(("late", loss)))
         self.assertEqual([], self.lost)
 
     def test_one_round_at_a_time(self) -> None:
@@ -116,13 +120,15 @@ class AuditTests(AuditCase):
         sessions = [self.up(str(number)) for number in range(20)]
         for session in sessions:
             self.gone(session)
-        self.daemon.delay = 1.9
-        self.run_for(80)
+        self.daemon.delay = 0.9
+        self.run_for(60)
         self.assertEqual((20, 20), (len(self.lost), self.daemon.asked().count(b"query")))
+        self.daemon.delay = 0.0
+        self.run_for(1)
 
     def test_nobody_to_miss(self) -> None:
         """Without calls nothing is asked; a session that is nowhere yet is not missed."""
-        self.nodes.session("new").watch(lambda: self.lost.append("new"))
+        self.nodes.session("new").watch(lambda loss: self.lost.append(("new", loss)))
         self.check()
         self.assertEqual({b"ping"}, set(self.daemon.asked()))
         self.assertEqual([], self.lost)
@@ -131,13 +137,14 @@ class AuditTests(AuditCase):
         """A node that gives no list, or an error that is another, has lost nothing as far as we know."""
         self.up("one")
         self.daemon.sessions.clear()
-        pong, nothing, odd = b"d6:result4:ponge", b"d5:callsle6:result2:oke", b"d12:error-reason3:odd6:result5:errore"
-        for time, replies in ((26, [pong, odd]), (56, [pong, nothing, odd])):
-            self.run_for(time - 1 - self.reactor.seconds())
+        nothing, odd = b"d5:callsle6:result2:oke", b"d12:error-reason3:odd6:result5:errore"
+        for replies in ([odd], [nothing, odd]):
             self.daemon.replies = replies
             with capturedLogs() as logs:
-                self.run_for(2)
+                done = Deferred.fromCoroutine(self.nodes._audit.check(self.nodes.nodes[0], lambda: succeed(None)))
+                self.reactor.settle()
+                self.successResultOf(done)
             self.assertEqual(["odd"], [line["why"] for line in logs if "does not list" in str(line.get("log_format"))])
             self.assertEqual(([], []), (self.lost, self.daemon.replies))
         self.check()
-        self.assertEqual(["one"], self.lost)
+        self.assertEqual([("one", Loss.SESSION)], self.lost)

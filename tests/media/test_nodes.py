@@ -12,11 +12,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.media.cases import SDP
 from tests.support.ngwire import FIRST, PORT, SECOND, THIRD, FakeDaemon, FakeReactor
 from webrtcproxy.media import ng
+from webrtcproxy.media.names import SessionNames
 from webrtcproxy.media.nodes import BATCH_DELAY, DELETE_RETRY, PING_TIMEOUT, SECOND_DELETE, Nodes
 from webrtcproxy.media.profile import BROWSER
+from webrtcproxy.runtime.batching import Batcher
 from webrtcproxy.runtime.errors import NgTimeout
 
-INTERVAL = 5.0
+INTERVAL = 2.0
 
 
 class NodesCase(SynchronousTestCase):
@@ -86,12 +88,12 @@ class PingTests(NodesCase):
         self.assertEqual(self.daemons[0].asked(), [b"ping"])
 
     def test_quiet(self) -> None:
-        """A node that stays dead leaves one line in the log, not one for each ping."""
+        """A node that stays dead leaves two lines in the log, not one for each ping: it is dead, and then lost."""
         self.start()
         self.daemons[1].silent = True
         with capturedLogs() as logs:
             self.run_for(10 * INTERVAL)
-        self.assertEqual(len(logs), 1)
+        self.assertEqual(len(logs), 2)
 
     def test_socket_of_a_dead_node(self) -> None:
         """Its socket is opened again now and then (our address or its may have changed), that of a living one stays."""
@@ -159,6 +161,32 @@ class ChoiceTests(NodesCase):
             node.alive = False
         self.assertEqual(len(set(self.chosen(3))), 3)
 
+    def test_weights(self) -> None:
+        """Each has as many turns as its weight says, spread over the others."""
+        self.nodes = Nodes(self.reactor, [(FIRST, PORT, 3), (SECOND, PORT, 1), (THIRD, PORT, 1)], ping=INTERVAL)
+        self.assertEqual(self.chosen(5), [FIRST, SECOND, FIRST, THIRD, FIRST])
+        self.assertEqual(self.chosen(50).count(FIRST), 30)
+        self.nodes.nodes[0].alive = False
+        self.assertEqual(sorted(self.chosen(4)), [SECOND, SECOND, THIRD, THIRD])
+
+    def test_drained(self) -> None:
+        """A drained node takes no session, though all others are dead; sessions that it has stay there."""
+        self.nodes = Nodes(self.reactor, [(FIRST, PORT, 1, True), (SECOND, PORT), (THIRD, PORT)], ping=INTERVAL)
+        self.assertEqual(set(self.chosen(4)), {SECOND, THIRD})
+        for node in self.nodes.nodes[1:]:
+            node.alive = False
+        self.assertEqual([node.host for node in self.nodes.candidates()], [SECOND, THIRD])
+        self.start()
+        self.assertTrue(self.nodes.has_other(self.nodes.nodes[1]))
+        self.nodes.nodes[2].alive = False
+        self.assertFalse(self.nodes.has_other(self.nodes.nodes[1]))
+
+    def test_all_but(self) -> None:
+        """A node that has not replied comes last."""
+        first = self.nodes.nodes[0]
+        self.assertEqual([node.host for node in self.nodes.candidates(first)], [SECOND, THIRD, FIRST])
+        self.assertEqual([node.host for node in self.nodes.candidates(first)], [THIRD, SECOND, FIRST])
+
 
 class NameTests(NodesCase):
     hosts = ("media.example.com",)
@@ -222,6 +250,12 @@ class SweepTests(NodesCase):
         self.run_for(2 * INTERVAL)
         self.assertFalse(self.nodes.nodes[0].alive)
 
+    def left_over(self, number: int) -> bytes:
+        """The name of a session that this process had, without a call."""
+        name = self.nodes.names.new()
+        self.nodes.names.release(name)
+        return b"%b%d" % (name.encode(), number)
+
     def back(self) -> None:
         self.daemons[0].silent = False
         self.run_for(INTERVAL + 1)
@@ -258,7 +292,7 @@ class SweepTests(NodesCase):
     def test_many(self) -> None:
         """More than fit one list are swept in several turns."""
         self.start()
-        self.daemons[0].sessions |= {self.nodes._prefix.encode() + b"%d" % n for n in range(2500)}
+        self.daemons[0].sessions |= {self.left_over(n) for n in range(2500)}
         self.silence()
         self.back()
         self.assertEqual(self.daemons[0].sessions, set())
@@ -268,7 +302,7 @@ class SweepTests(NodesCase):
         """A node that dies while it is swept is swept when it is back once more."""
         self.start()
         self.silence()
-        self.daemons[0].sessions.add(self.nodes._prefix.encode() + b"1")
+        self.daemons[0].sessions.add(self.left_over(1))
         self.daemons[0].dies_after = b"ping"
         with capturedLogs() as logs:
             self.back()
@@ -281,10 +315,10 @@ class SweepTests(NodesCase):
     def test_earlier_run(self) -> None:
         """With an instance name, what an earlier run of that name left is deleted at the start, and nothing else
         (original.rst: killed in a call)."""
-        earlier = self.make(instance="edge 1").session("x").call_id
-        other = self.make(instance="edge 2").session("x").call_id
+        earlier = self.make(names=SessionNames("edge 1")).session("x").call_id
+        other = self.make(names=SessionNames("edge 2")).session("x").call_id
         nameless = self.make().session("x").call_id
-        self.nodes = self.make(instance="edge 1")
+        self.nodes = self.make(names=SessionNames("edge 1"))
         mine = self.nodes.session("now").call_id
         self.daemons[0].sessions |= {name.encode() for name in (earlier, other, nameless, mine, "foreign")}
         self.start()
@@ -326,7 +360,7 @@ class SweepTests(NodesCase):
         call_id = self.nodes.new_call_id()
         self.patch(self.nodes.nodes[0], "command", lambda *command: 1 // 0)
         self.assertIsNone(self.successResultOf(self.nodes.discard(self.nodes.nodes[0], call_id, "call")))
-        self.assertEqual(self.nodes._live, set())
+        self.assertEqual(len(self.nodes.names), 0)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_stopped_while_it_waits(self) -> None:
@@ -379,3 +413,16 @@ class BatchTests(NodesCase):
         self.assertEqual(self.deletes(), 4)
         for each in (*done, stopped):
             self.successResultOf(each)
+
+    def test_last_of_a_batch(self) -> None:
+        """The one that makes a batch full, which goes at once then, is let go at the end like the others."""
+        self.start()
+        names = [f"wrp-{number}" for number in range(1 + Batcher.MAX_WAITING)]
+        gone = [self.nodes.discard(self.nodes.nodes[0], name, "call", late=True) for name in names]
+        self.run_for(SECOND_DELETE / 2)
+        self.nodes.timeout = SECOND_DELETE / 4
+        stopped = self.nodes.stopService()
+        self.run_for(SECOND_DELETE / 3)
+        for each in (*gone, stopped):
+            self.successResultOf(each)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])

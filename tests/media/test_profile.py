@@ -46,7 +46,8 @@ class GoldenTests(SynchronousTestCase):
         to_bencode(fields)
 
     def test_offer_to_browser_from_trunk(self) -> None:
-        """DTLS-SRTP and ICE of our own; the trunk's packets are taken from the address in its SDP."""
+        """DTLS-SRTP and ICE of our own; the trunk's packets are taken from the address in its SDP (field.rst X7:
+        Media that move)."""
         self.expect(
             BROWSER_OF_TRUNK.fields("offer", PLAIN, False), PLAIN, [*FOR_BROWSER, "strict source"],
             **TO_BROWSER, **{"DTLS-reverse": "passive"},

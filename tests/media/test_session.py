@@ -9,6 +9,7 @@ from tests.media.cases import SDP, SessionCase
 from tests.support.sdp import lines
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.bencode import Reply
+from webrtcproxy.media.crossing import from_peer
 from webrtcproxy.media.profile import BROWSER, TRUNK, profiles_of
 from webrtcproxy.media.version import Quirks
 from webrtcproxy.runtime.errors import NgRefused, Refusal
@@ -25,8 +26,9 @@ class OperationTests(SessionCase):
     def test_a_call(self) -> None:
         """offer, answer, delete: each names the session, the parties and the branch."""
         offered = lines(self.sdp_of(self.offer()))
-        self.assertEqual(offered[-4:], ["a=rtpmap:0 PCMU/8000", "a=label:offer", "a=mid:0", "a=sendrecv"])
-        self.assertEqual(self.last(b"from-tag", b"to-tag", b"via-branch", b"sdp"), (b"A", None, b"b1", rewritten(SDP)))
+        self.assertEqual(offered[-3:], ["a=label:offer", "a=mid:0", "a=sendrecv"])
+        told = write(from_peer(SDP, BROWSER))
+        self.assertEqual(self.last(b"from-tag", b"to-tag", b"via-branch", b"sdp"), (b"A", None, b"b1", told))
         self.assertEqual(self.last(b"ICE", b"supports"), (b"force", [b"load limit"]))
         self.assertIn("a=label:answer", lines(self.sdp_of(self.answer())))
         self.assertEqual(self.last(b"from-tag", b"to-tag", b"via-branch", b"supports"), (b"A", b"B", b"b1", None))
@@ -43,7 +45,7 @@ class OperationTests(SessionCase):
 
     def test_keys_that_a_node_knows(self) -> None:
         """``bundle`` goes to a node whose version knows it, for a browser, in offers and answers; what is learned of
-        the node in a call concerns later calls (FIELD: unknown dictionary keys)."""
+        the node in a call concerns later calls (field.rst X8: Keys of a node)."""
         (node,) = self.nodes.nodes
         self.delete()
         for known, later in ((False, True), (True, False)):
@@ -130,14 +132,15 @@ class OperationTests(SessionCase):
         another one would be none, and plain RTP of a trunk with `srtp` would be heard (RFC 3264 section 6). The session
         goes on."""
         plain, srtp, browsers = (
-            b"v=0\r\nm=audio 9 %b 0\r\na=crypto:1 X inline:%b\r\n" % (name, b"a" * 40)
+            b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 9 %b 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:%b\r\n"
+            % (name, b"a" * 40)
             for name in (b"RTP/AVP", b"RTP/SAVP", b"UDP/TLS/RTP/SAVPF")
         )
         for media, good, bad in ((TrunkMedia(), plain, srtp), (TrunkMedia(srtp=True), srtp, plain)):
-            _, back = profiles_of(media)
+            to, back = profiles_of(media)
             for wrong in (bad, browsers):
                 self.error_of(self.session.offer(wrong, from_tag="A", branch="b1", to=back), NgRefused)
-            self.sdp_of(self.session.offer(good, from_tag="A", branch="b1", to=back))
+            self.sdp_of(self.session.offer(good, from_tag="A", branch="b1", to=to.of("signalled")))
             for wrong in (bad, browsers):
                 done = self.session.answer(wrong, from_tag="A", to_tag="B", branch="b1", to=back)
                 self.assertEqual(self.error_of(done, NgRefused).status, 488)
@@ -147,7 +150,7 @@ class OperationTests(SessionCase):
 
     def test_answer_leaves_a_medium_out(self) -> None:
         """It is refused to rtpengine, and so to the one that has offered it; by the last offer of that branch."""
-        audio = b"v=0\r\nm=audio 9 RTP/AVP 0\r\n"
+        audio = b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 9 RTP/AVP 0\r\n"
         video = b"m=video 9 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
         refused = audio + b"m=video 0 RTP/AVP 0\r\n"
         for branch in ("b1", "b2"):
@@ -159,8 +162,9 @@ class OperationTests(SessionCase):
         self.delete()
 
     def test_origin(self) -> None:
-        """FIELD X1: each party has descriptions with an origin of its own, whose version is increased by one when what
-        it is told changes, in offers and answers of either side and in another branch (RFC 3264 section 8)."""
+        """Each party has descriptions with an origin of its own, whose version is increased by one when what it is
+        told changes, in offers and answers of either side and in another branch (RFC 3264 section 8; field.rst X1:
+        Session version)."""
         one, other = SDP, SDP + b"a=inactive\r\n"
         steps: list[tuple[str, str, str, bytes, str]] = [
             ("offer", "b1", "A", one, "1"),  # to B
@@ -188,9 +192,9 @@ class OperationTests(SessionCase):
         self.delete()
 
     def test_names_of_hosts(self) -> None:
-        """FIELD W8: a name in the place of an address is looked up, for offers and answers, before rtpengine is asked
-        and in the order of operations; what can't be found is refused, and the session goes on (RFC 8866 section
-        5.7)."""
+        """A name in the place of an address is looked up, for offers and answers, before rtpengine is asked and in
+        the order of operations; what can't be found is refused, and the session goes on (RFC 8866 section 5.7;
+        field.rst W8: Name of a host)."""
         named = b"v=0\r\nc=IN IP4 media.example\r\nm=audio 9 RTP/AVP 0\r\n"
         asked: list[str] = []
         found: list[Deferred[str]] = []
@@ -229,8 +233,9 @@ class OperationTests(SessionCase):
         (call_id,) = self.daemon.sessions
         self.assertTrue(call_id.startswith(b"wrp-"))
         self.assertNotIn(b"call-1", call_id)
-        self.assertNotEqual(call_id.decode(), self.nodes.session("call-1").call_id)
-        self.nodes._live.clear()
+        other = self.nodes.session("call-1")
+        self.assertNotEqual(call_id.decode(), other.call_id)
+        other.delete()
         self.delete()
 
     def test_odd_tags(self) -> None:

@@ -177,19 +177,11 @@ class FailOverTests(SessionCase):
         self.delete()
 
     def test_stays_on_its_node(self) -> None:
-        """Later operations of a call go where its first offer went, whatever comes."""
+        """Later operations of a call go where its first offer went, though others would be next."""
         self.sdp_of(self.offer())
-        node = self.session.node
-        self.daemons[0].silent = True
-        for _ in range(2):
-            done = self.answer()
-            self.reactor.pump([0.1] * 21)
-            self.failureResultOf(done, NgTimeout)
-        self.assertFalse(self.nodes.nodes[0].alive)
-        self.daemons[0].silent = False
+        self.sdp_of(self.answer())
         self.sdp_of(self.offer("b2"))
-        self.assertIs(self.session.node, node)
-        self.assertEqual([daemon.asked()[:2] for daemon in self.daemons], [[b"offer", b"offer"], [], []])
+        self.assertEqual([daemon.asked() for daemon in self.daemons], [[b"offer", b"answer", b"offer"], [], []])
         self.delete()
 
 

@@ -49,7 +49,7 @@ class VersionTests(SynchronousTestCase):
             self.assertEqual(found, names, numbers)
 
     def test_quirks(self) -> None:
-        """Which versions know the key ``bundle``, and which lose digits (FIELD: versions that people run)."""
+        """Which versions know the key ``bundle``, and which lose digits (field.rst X8: Keys of a node)."""
         for numbers, bundle, digits in (
             ((10, 5, 3, 5), False, False),
             ((12, 3, 1, 6), False, False),
@@ -78,7 +78,7 @@ class WarningTests(SynchronousTestCase):
             reactor.pump([0.5] * 60)
         self.assertEqual(sum(b"7:publish" in data for data in daemon.datagrams), 1)
         self.assertEqual(daemon.sessions, set())
-        self.assertEqual(nodes._live, set())
+        self.assertEqual(len(nodes.names), 0)
         nodes.stopService()
         reactor.settle()
         self.assertEqual(reactor.getDelayedCalls(), [])
@@ -99,7 +99,7 @@ class WarningTests(SynchronousTestCase):
         self.assertIn("26.0.1.13", text)
 
     def test_loses_digits(self) -> None:
-        """A warning where digits are to be played (FIELD: digits that are played are lost)."""
+        """A warning where digits are to be played (field.rst X14: Lost digits)."""
         *_, (level, text) = self.logged(b"rtpengine-13-2-1-16", digits=True)
         self.assertEqual(level, LogLevel.warn)
         for word in (FIRST, "13.2.1.16", "dtmf = rfc4733", "INFO"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
 
-from tests.support.calls.local import DOMAIN, LocalCase, contacts
+from tests.support.calls.local import DOMAIN, PASSWORDS, LocalCase, contacts
 from tests.support.calls.registering import register_request
 from tests.support.logins import answer
 from webrtcproxy.sip.message import Response
@@ -190,6 +190,23 @@ class ChangedTests(LocalCase):
         self.assertFalse(self.world.context.proofs.any(alice.flow))
         self.assertTrue(self.world.context.proofs.any(bob.flow))
         self.assertEqual(len(self.world.location.live(bob.aor)), 1)
+
+    def test_gone_while_bound(self) -> None:
+        """So it is for one that is removed while the directory makes its binding."""
+        self.world = self.make_world(slow=True)
+        alice = self.browser()
+        challenges = self.ask(alice).headers.lines("WWW-Authenticate")
+        credentials = answer(challenges, "alice", PASSWORDS["alice"], "REGISTER", f"sip:{DOMAIN}")
+        contact = f"<{alice.contact}>"
+        more = (f"Authorization: {credentials}",)
+        alice.say(register_request(contact, user="alice", domain=DOMAIN, uri=f"sip:{DOMAIN}", cseq=9, more=more))
+        self.assertEqual(len(self.world.slow.waiting), 1)
+        remove(self.path, alice.aor)
+        self.change()
+        self.world.slow.answer()
+        self.world.turn()
+        self.assertEqual(self.world.location.live(alice.aor), [])
+        self.assertFalse(self.world.context.proofs.any(alice.flow))
 
     def test_new_password(self) -> None:
         """A new password ends what the old one has opened."""

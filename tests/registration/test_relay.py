@@ -101,12 +101,22 @@ class AcceptedTests(RegistrarCase):
         self.assertEqual(self.contacts(self.answer(200, ("Contact", f"{moved}, {ours}"))), [f"{JSSIP};expires=360"])
 
     def test_not_listed(self) -> None:
-        """A 200 that does not list our Contact binds by its Expires, else as asked, else for an hour."""
+        """A 200 that does not list our Contact binds by its Expires, else as asked, else for an hour; no longer than
+        the shortest that it lists (field.rst W9: Contact beside ours)."""
         for expires, headers, seconds in (
             (600, [("Expires", "120")], 120),
             (600, [], 600),
             (None, [], 3600),
-            (600, [("Contact", "<sip:desk@192.0.2.50>;expires=99")], 600),
+            (600, [("Contact", "<sip:desk@192.0.2.50>;expires=99")], 99),
+            (600, [("Contact", "<sip:desk@192.0.2.50>")], 600),
+            (600, [("Contact", "<sip:other@192.0.2.9>;expires=300"), ("Expires", "600")], 300),
+            (
+                600,
+                [("Contact", "<sip:other@192.0.2.9>;expires=300, <sip:b@192.0.2.9;expires=200"), ("Expires", "600")],
+                200,
+            ),
+            (600, [("Contact", "<sip:other@192.0.2.9>;expires=300"), ("Expires", "120")], 120),
+            (600, [("Contact", "<sip:other@192.0.2.9>;expires=0")], 600),
             (600, [("Contact", f"<{OURS}>"), ("Expires", "77")], 77),
             (600, [("Contact", f"<{OURS}>;expires=soon")], 600),
             (600, [("Expires", "soon")], 600),

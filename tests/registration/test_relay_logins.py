@@ -50,6 +50,7 @@ class LoginCase(RegistrarCase):
             headers = [] if right else [("WWW-Authenticate", challenge)]
             response = respond(request, status or (200 if right else 401), to_tag="up", headers=headers)
             self.transactions.message_received(response, flow)
+            self.clock.advance(0)
         return count
 
     def login(self, flow: FakeFlow, user: str = "alice", right: bool = True) -> int:

@@ -1,4 +1,4 @@
-"""RegistrationRelay: what happens while the directory of bindings is being asked, as a store on another machine is."""
+"""RegisterTransaction: what happens while the directory of bindings is being asked, as a remote store is."""
 
 from __future__ import annotations
 

@@ -90,6 +90,12 @@ class ForwardTests(RegistrarCase):
         seen = self.upstream()
         self.assertEqual((seen.content_type, seen.body), ("text/plain", b"hello"))
 
+    def test_description_does_not_cross(self) -> None:
+        """What describes media stays here (field.rst X4: Description outside of offer and answer)."""
+        self.register(f"{JSSIP};expires=600", more=("Content-Type: text/plain",), body="a=ice-pwd:secret")
+        seen = self.upstream()
+        self.assertEqual((seen.body, seen.headers.get("Content-Type")), (b"", None))
+
     def test_third_party(self) -> None:
         """From may be somebody else: the binding is that of To (RFC 3261 section 10.2)."""
         request = register_request(f"{SIPJS};expires=600")
@@ -142,7 +148,7 @@ class LengthTests(RegistrarCase):
 
     def test_beside_what_is_broken(self) -> None:
         """Our Contact counts, whatever another phone has left open in its line, and however it is written itself; the
-        browser is told no more than was granted."""
+        browser is told no more than was granted (field.rst W9: Contact beside ours)."""
         for lines in (
             (f"<{OURS}>;expires=120, <sip:broken@192.0.2.9;expires=300",),
             (f"<sip:broken@192.0.2.9;expires=300, <{OURS}>;expires=120",),

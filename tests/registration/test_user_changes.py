@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from webrtcproxy.registration import user_changes
 from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.sip.message import Request
 from webrtcproxy.users.token import TokenLogin
+from webrtcproxy.users.user import User
 
 ACCOUNT = f"1001@{HOST}"
 
@@ -205,3 +207,64 @@ class ChangedTests(ChangesCase):
             self.assertEqual(self.bound(), [self.alice.flow])
             self.world.context.proofs.remove(self.alice.flow, self.alice.aor)
         self.carrier.silent()
+
+
+class AccountsFileTests(ChangesCase):
+    """The trunk's file with the accounts changes, and nobody logs in again."""
+
+    def write_accounts(self, text: str) -> None:
+        self.accounts.write_text(text)
+        self.world.context.domains.refresh()
+        self.world.turn()
+
+    def complete(self, user: User) -> User:
+        """A user who logs in."""
+        domain = self.world.context.domains.named(DOMAIN)
+        assert domain is not None
+        return domain.complete(user) or user
+
+    def test_removed(self) -> None:
+        """The bindings of an account that is gone end, at the carrier, too; nothing else does, and it is back when its
+        line is."""
+        self.write_accounts("1002 carol-auth second\n")
+        self.assertEqual((self.bound(f"alice@{DOMAIN}"), self.bound()), ([self.alice.flow], []))
+        self.carrier.answer(self.unregistered(), 200)
+        self.write_accounts("1002 carol-auth second\n1001 alice-auth first\n")
+        self.register_account(self.alice)
+        self.assertEqual(self.bound(), [self.alice.flow])
+
+    def test_new_credentials(self) -> None:
+        """Bindings stay where an account has other credentials, and the next challenge is answered with those."""
+        self.write_accounts("1001 other-auth third\n1002 carol-auth second\n")
+        self.carrier.silent()
+        self.assertEqual(self.bound(), [self.alice.flow])
+        self.register_account(self.alice, "other-auth")
+
+    def test_seen_by_a_login(self) -> None:
+        """A login of somebody else that reads the file first is as good."""
+        self.accounts.write_text("1002 carol-auth second\n")
+        self.complete(User("carol", DOMAIN, account=("1002",)))
+        self.world.turn()
+        self.assertEqual(self.bound(), [])
+        self.unregistered()
+
+    def test_of_a_token(self) -> None:
+        """So it is for a user whose account a token names; and the token ends the account that it has now."""
+        carol = self.browser()
+        user = self.complete(User("carol", DOMAIN, account=("1003",), of_token=frozenset({"account"})))
+        self.world.token_logins.logged_in(carol.flow, TokenLogin(user, time.time() + 60, blind=True))
+        self.write_accounts("1001 alice-auth first\n1003 carol-auth second\n")
+        self.register_account(carol, "carol-auth", "1003")
+        self.assertEqual(self.bound(f"1003@{HOST}"), [carol.flow])
+        self.world.turn(61)
+        self.assertEqual(self.bound(f"1003@{HOST}"), [])
+
+    def test_untouched(self) -> None:
+        """A file that is written again as it was, or can't be read, ends nothing."""
+        text = self.accounts.read_text()
+        self.write_accounts("; the same\n" + text)
+        self.accounts.unlink()
+        self.world.context.domains.refresh()
+        self.world.turn()
+        self.carrier.silent()
+        self.assertEqual(self.bound(), [self.alice.flow])

@@ -98,14 +98,21 @@ class Reached(AdmissionCase):
         self.refused(404, "", lambda: admission.callees(request("INVITE", "sip:here.example"), (PBX,), None, False))
 
     def test_telephone_subscriber(self) -> None:
-        """Parameters, visual separators and escapes do not make another number; what is there as it is written comes
-        first, and a name is no number (RFC 3261 section 19.1.6, RFC 4694)."""
+        """Parameters, visual separators and escapes do not make another number; an extension and what is no global
+        number come first as they are written, and a name is no number (RFC 3261 section 19.1.6, RFC 3966, RFC 4694;
+        field.rst F: Telephone subscriber)."""
         for user in (
             "+12125550123;npdi;rn=+12125550000", "+12125550123;phone-context=example.net", "+1-212-555.0123",
             "+1(212)5550123", "%2B12125550123", "+1%20212%205550123", "+12125550123%3bnpdi", "%2B1-2125550123%3Bcpc=x",
         ):  # fmt: skip
             found = admission.callees(request("INVITE", f"sip:{user}@here.example;user=phone"), (PBX,), None, False)
-            self.assertEqual(found[2:], ["+12125550123@here.example", f"+12125550123@{PBX.host}"])
+            self.assertEqual(found, ["+12125550123@here.example", f"+12125550123@{PBX.host}"], user)
+        for user, number in (("+1-212;EXT=1-2", "+1212"), ("0212-555;cpc=x", "0212555"), ("0212%20555", "0212555")):
+            found = admission.callees(request("INVITE", f"sip:{user}@here.example"), (PBX,), None, False)
+            first = {"+1-212;EXT=1-2": "+1212;ext=12"}.get(user, user)
+            self.assertEqual(
+                found, [f"{each}@{host}" for each in (first, number) for host in ("here.example", PBX.host)]
+            )
         for user, written in (("+12125550123", "+12125550123"), ("*98#", "*98%23"), ("*98%23", "*98%23")):
             found = admission.callees(request("INVITE", f"sip:{user}@here.example"), (PBX,), None, False)
             self.assertEqual(found, [f"{written}@here.example", f"{written}@{PBX.host}"])

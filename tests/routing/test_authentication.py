@@ -105,6 +105,27 @@ class Answered(CredentialCase):
             self.trunk.answer(again, 486)
             self.trunk.heard("ACK")
 
+    def test_malformed(self) -> None:
+        """One that is malformed and alone is answered, to requests within a call as well."""
+        for value in (
+            'Digest realm="carrier, nonce="n2", qop="auth"',
+            'Digest realm="carrier" nonce="n2" qop="auth"',
+            "Digest realm=carrier nonce=n2 qop=auth,auth-int",
+            'Bearer realm="x", Digest\trealm="carrier",\tnonce="n2", qop="foo,auth", algorithm="MD5"',
+        ):
+            *_, leg = self.begin()
+            again = self.challenged(leg, 407, value)
+            self.check(again, "Proxy-Authorization", "n2")
+            self.trunk.answer(again, 200, PLAIN)
+            self.trunk.heard("ACK")
+            self.alice.heard(200)
+            self.alice.flow.lose()
+            self.world.turn(40)
+            self.trunk.answer(self.trunk.request("BYE"), 401, headers=[("WWW-Authenticate", value.replace("n2", "n3"))])
+            bye = self.trunk.request("BYE")
+            self.check(bye, "Authorization", "n3")
+            self.trunk.answer(bye, 200)
+
     def test_stale(self) -> None:
         """A stale nonce is no refusal: the new one is answered; more than once, if need be."""
         *_, leg = self.begin()
@@ -343,10 +364,11 @@ class PassedOn(CredentialCase):
         self.passed(leg, 407, challenge(realm="elsewhere"))
 
     def test_unreadable(self) -> None:
-        """What is no challenge crosses as it is."""
-        for value in ('Digest realm="carrier', "Digest", ""):
+        """What no browser can read does not cross: it would drop the whole response, and so hears of the refusal."""
+        for value in ('Digest realm="carrier', "Digest", "", "NTLM"):
             *_, leg = self.begin()
-            self.passed(leg, 407, value)
+            self.refused(leg, 407, value)
+            self.assertNotIn("Proxy-Authenticate", self.alice.response(407).headers)
 
     def test_several(self) -> None:
         """JsSIP and SIP.js look at the last challenge of a response and know MD5 only: it is put there. The others keep

@@ -207,7 +207,8 @@ class Registry(SynchronousTestCase):
     def crosses(self, name: str, target: PeerProfile, source: PeerProfile) -> bool:
         """Whether a header crosses, however it is spelled."""
         ways = [name, name.lower(), name.upper(), name.swapcase(), *(key for key in COMPACT if COMPACT[key] == name)]
-        crossed = [len(filter_headers(Response(200, "OK", Headers([(way, "x")])), source, target)) for way in ways]
+        value = "x y=z" if name.endswith("-Authenticate") else "<sip:x@y>" if name == "Refer-To" else "x"
+        crossed = [len(filter_headers(Response(200, "OK", Headers([(way, value)])), source, target)) for way in ways]
         self.assertEqual(len(set(crossed)), 1, (name, crossed))
         return bool(crossed[0])
 
@@ -300,8 +301,8 @@ class InUris(SynchronousTestCase):
         self.assertEqual(filter_address(headers, BROWSER_PEER, trunk), "<sip:bob@pbx.example.com?Subject=hi>")
 
     def test_transport_of_browsers(self) -> None:
-        """``transport=ws`` in a Refer-To or a Contact of a browser says nothing to a trunk; another browser gets it, as
-        does a browser that a trunk refers."""
+        """``transport=ws`` in a Refer-To or a Contact of a browser says nothing to a trunk; another browser gets it,
+        as does a browser that a trunk refers (field.rst X3: Transport of browsers)."""
         trunk = PeerProfile.of(PBX)
         for transport in ("transport=ws", "TRANSPORT=wss", "tr%61nsport=%57S"):
             value = f"<sip:bob@pbx.example.com;{transport};x=1>"
@@ -310,6 +311,18 @@ class InUris(SynchronousTestCase):
             self.assertEqual(filter_address(value, trunk, BROWSER_PEER), value)
         value = "<sip:bob@pbx.example.com;transport=tcp>"
         self.assertEqual(filter_address(value, BROWSER_PEER, trunk), value)
+
+    def test_visual_separators(self) -> None:
+        """A number in a Refer-To or a Contact of a browser goes to a trunk without visual separators (RFC 3966 section
+        5.1.1); what a trunk writes stays as it is, and so does a name."""
+        trunk = PeerProfile.of(PBX)
+        value, plain = "<sip:+49%2030-12@pbx.example.com>;q=1", "<sip:+493012@pbx.example.com>;q=1"
+        self.assertEqual(filter_address(value, BROWSER_PEER, trunk), plain)
+        response = Response(302, "Moved", Headers([("Contact", value)]))
+        self.assertEqual(contacts_of(response, BROWSER_PEER, trunk).lines("Contact"), [plain])
+        self.assertEqual(filter_address(value, trunk, BROWSER_PEER), value)
+        name = "<sip:j.r-smith@pbx.example.com>"
+        self.assertEqual(filter_address(name, BROWSER_PEER, trunk), name)
 
     def test_redirection(self) -> None:
         """The Contacts of a browser's 302 are no way around either."""

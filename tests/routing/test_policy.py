@@ -14,11 +14,11 @@ from webrtcproxy.routing.header_policy import (
     TO_BROWSER,
     TO_TRUNK,
     HeaderPolicy,
-    order_challenges,
 )
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, UNKNOWN_PEER, PeerProfile, filter_headers
 from webrtcproxy.routing.policy import Policy, Route
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.for_browsers import rewrite
 from webrtcproxy.sip.message import Headers, Request, Response
 from webrtcproxy.sip.names import COMPACT
 from webrtcproxy.users.user import User
@@ -101,7 +101,7 @@ class Routes(SynchronousTestCase):
 
     def test_transport_of_browsers_does_not_cross(self) -> None:
         """``transport=ws`` says nothing to a trunk (RFC 3261 section 19.1.1, RFC 7118 section 5.2), in each spelling;
-        other transports and parameters stay."""
+        other transports and parameters stay (field.rst X3: Transport of browsers)."""
         for params in (";transport=ws;x=1", ";x=1;Transport=WSS", ";tr%61nsport=%77s;x=1", ";transport=ws;x=1;maddr=h"):
             request = invite(f"sip:bob@pbx.example.com{params}")
             self.assertEqual(self.policy.route(request).uri_for(request), "sip:bob@pbx.example.com;x=1")
@@ -110,14 +110,29 @@ class Routes(SynchronousTestCase):
             self.assertEqual(self.policy.route(request).uri_for(request), request.uri)
 
     def test_transport_in_a_digest(self) -> None:
-        """Where a browser has made its digest of a Request-URI with ``transport=ws``, that is what the trunk sees; not
-        where its digest is for another one."""
+        """Where a browser has made its digest of a Request-URI with ``transport=ws``, that is what the trunk sees;
+        not where its digest is for another one (field.rst X3: Transport of browsers)."""
         uri = "sip:bob@pbx.example.com;transport=ws"
         for name in ("Authorization", "Proxy-Authorization"):
             for digest, seen in ((uri, uri), ("sip:bob@pbx.example.com", "sip:bob@pbx.example.com")):
                 line = f'Digest username="alice", realm="pbx", nonce="n", uri="{digest}", response="0"'
                 request = invite(uri, **{name: line})
                 self.assertEqual(self.policy.route(request).uri_for(request), seen)
+
+    def test_visual_separators(self) -> None:
+        """A number goes to a trunk without visual separators and blanks (RFC 3966 section 5.1.1), unless the browser
+        has made its digest of them; a name stays as it is."""
+        uri = "sip:+49%2030-123@pbx.example.com"
+        for params in ("", ";user=phone", ";transport=ws;maddr=h"):
+            request = invite(f"{uri}{params}")
+            sent = f"sip:+4930123@pbx.example.com{params.partition(';transport')[0]}"
+            self.assertEqual(self.policy.route(request).uri_for(request), sent)
+        request = invite(uri, **{"Proxy-Authorization": f'Digest username="a", uri="{uri}", response="0"'})
+        self.assertEqual(self.policy.route(request).uri_for(request), uri)
+        request = invite("sip:j.r-smith@pbx.example.com")
+        self.assertIs(self.policy.route(request).uri_for(request), request.uri)
+        request = invite("tel:+1-555;ext=2", "sip:alice@pbx.example.com")
+        self.assertEqual(self.policy.route(request).uri_for(request), "sip:+1555;ext=2@pbx.example.com;user=phone")
 
     def test_destinations_beyond_trunks(self) -> None:
         """A host that `destinations` names is reached by itself, without a trunk's credentials."""
@@ -236,6 +251,22 @@ class Crossing(SynchronousTestCase):
         self.assertEqual(self.relayed(to_browser=False, **headers), [])
         self.assertEqual(len(self.relayed(to_browser=False, policy=trusting, **headers)), 3)
 
+    def test_privacy_of_one_address(self) -> None:
+        """Remote-Party-ID and Diversion may say it of one address themselves (RFC 5806 section 3): a browser is not
+        told that one, or not its name; what can't be read and says anything of privacy is not told either."""
+        for value, shown in (
+            ('"A" <sip:a@b>;privacy=full', []), ("<sip:a@b>;party=calling;Privacy=FULL;screen=yes", []),
+            ("<sip:a@b>;privacy=uri", []), ('<sip:a@b>;privacy="name,uri"', []), ("<sip:a@b>;privacy=full-network", []),
+            ('"A" <sip:a@b>;privacy=name', ["<sip:a@b>;privacy=name"]), ('"A" <sip:a@b>;privacy=off', None),
+            ("<sip:a@b>;privacy=full, <sip:c@d>", ["<sip:c@d>"]), ("<sip:a@b;privacy=full", []), ("<sip:a@b", None),
+            ('"privacy" <sip:a@b>', None), ("<sip:a@b>;privacy", None),
+        ):  # fmt: skip
+            for name in ("Remote-Party-ID", "Diversion"):
+                message = Request("INVITE", "sip:x@y", Headers([(name, value)]))
+                pbx, browser = PeerProfile.of(PBX), BROWSER_PEER
+                crossed = filter_headers(message, pbx, browser).lines(name)
+                self.assertEqual(crossed, [value] if shown is None else shown, (name, value))
+
     def test_privacy(self) -> None:
         """A caller that wants its identity kept from whom the trunk does not trust: no browser is told it, be it among
         other wishes; who wants none keeps nothing back (corners.rst 4: 3325/3323; RFC 3325 section 7)."""
@@ -294,7 +325,7 @@ class Crossing(SynchronousTestCase):
 
     def test_challenges_cross(self) -> None:
         """401 and 407 of a trunk are the browser's to answer (the original: the 407 of a registrar was dropped)."""
-        self.assertEqual(len(self.relayed(to_browser=True, WWW_Authenticate="D", Proxy_Authenticate="D")), 2)
+        self.assertEqual(len(self.relayed(to_browser=True, WWW_Authenticate="D x=y", Proxy_Authenticate="D x=y")), 2)
 
 
 class Challenges(SynchronousTestCase):
@@ -306,7 +337,7 @@ class Challenges(SynchronousTestCase):
             headers = Headers([("Proxy-Authenticate", md5), ("X", "y")])
             headers.add("Proxy-Authenticate", 'Digest realm="a", nonce="n", algorithm=SHA-512-256')
             headers.add("Proxy-Authenticate", 'Digest realm="a", nonce="n", algorithm=SHA-256')
-            order_challenges(headers)
+            rewrite(headers, False)
             kinds = [value.rpartition("=")[2] for value in headers.lines("Proxy-Authenticate")]
             self.assertEqual(kinds[:2], ["SHA-512-256", "SHA-256"])
             self.assertEqual(headers.lines("Proxy-Authenticate")[2], md5)
@@ -315,5 +346,5 @@ class Challenges(SynchronousTestCase):
         """A challenge for tokens (RFC 8898) is none for MD5, though it names no algorithm."""
         values = ['Digest realm="a", nonce="n"', 'Bearer realm="a"']
         headers = Headers([("WWW-Authenticate", value) for value in values])
-        order_challenges(headers)
+        rewrite(headers, False)
         self.assertEqual(headers.lines("WWW-Authenticate"), values[::-1])

@@ -7,10 +7,11 @@ from ipaddress import ip_network
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import LogEvent, LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.calls.case import CallCase
+from tests.support.calls.party import Party, inbound
 from tests.support.calls.world import PLAIN, Names
 from tests.support.configs import CARRIER, PBX
 from tests.support.fakes import FakeFlow
@@ -190,11 +191,12 @@ class Acknowledged(CallCase):
 
     trunks = (PBX,)
 
-    def answered(self, contact: str) -> None:
+    def answered(self, contact: str, unreachable: bool = False) -> None:
         """The trunk has answered with this Contact."""
         self.alice, self.trunk = self.world.browser(), self.world.trunk()
         self.alice.invite("sip:bob@pbx.example.com")
         self.leg = self.trunk.request("INVITE")
+        self.world.unreachable = unreachable
         self.trunk.answer(self.leg, 200, PLAIN, contact=contact)
 
     def test_at_once(self) -> None:
@@ -209,7 +211,8 @@ class Acknowledged(CallCase):
         self.trunk.silent()
 
     def test_by_the_transport_that_it_names(self) -> None:
-        """And by its transport: the ACK, its repeat and the BYE (RFC 3261 section 12.2.1.1)."""
+        """And by its transport: the ACK, its repeat and the BYE (RFC 3261 section 12.2.1.1; field.rst K: Transport of
+        the target)."""
         for contact, transport in (
             ("<sip:bob@192.0.2.77:5070;transport=tcp>", "tcp"),
             ("<sips:bob@192.0.2.77:5070>", "tls"),
@@ -239,27 +242,128 @@ class Acknowledged(CallCase):
         found.callback([Hop.to("192.0.2.77", None, None)])
         far.heard("ACK")
 
-    def test_no_way(self) -> None:
-        """Where no way leads there, or nobody knows the name, the log says so, with the call; nothing breaks."""
-        for contact, unreachable in (("<sip:bob@192.0.2.77>", True), ("<sip:bob@nowhere.example>", False)):
+    def test_no_such_place(self) -> None:
+        """Where no socket sends there, nobody knows the name, or nobody has the address: ACKs and BYE go where the
+        INVITE went, and the log says so once, with the call (field.rst K: Target out of reach)."""
+        for contact in ("sip:bob@203.0.113.66", "sip:bob@nowhere.example", "sip:bob@0.0.0.0", "sip:bob@[::]:5060"):
             with capturedLogs() as events:
-                self.alice, self.trunk = self.world.browser(), self.world.trunk()
-                self.alice.invite("sip:bob@pbx.example.com")
-                self.leg = self.trunk.request("INVITE")
-                self.world.unreachable = unreachable
-                self.trunk.answer(self.leg, 200, PLAIN, contact=contact)
+                self.answered(f"<{contact}>", unreachable="203" in contact)
+                self.assertEqual(self.trunk.request("ACK").uri, contact)
+                self.trunk.answer(self.leg, 200, PLAIN, contact=f"<{contact}>")
+                self.trunk.heard("ACK")
+                self.alice.heard(200)
+                self.ended_by_the_trunk()
             self.world.unreachable = False
-            said = [event for event in events if "no way" in (event.get("log_format") or "")]
-            self.assertEqual([event["call"] for event in said], [self.leg.call_id])
-            self.alice.heard(200)
+            self.assert_said_once(events)
+
+    def ended_by_the_trunk(self) -> None:
+        """The browser is lost; the BYE comes where the INVITE came."""
+        self.alice.flow.lose()
+        self.world.turn(6)
+        self.take_bye()
+
+    def take_bye(self) -> None:
+        bye = self.trunk.request("BYE")
+        self.assertEqual(bye.via.transport, "UDP")
+        self.trunk.answer(bye, 200)
+        self.trunk.silent()
+
+    def assert_said_once(self, events: list[LogEvent]) -> None:
+        said = [event for event in events if "can't be reached" in (event.get("log_format") or "")]
+        self.assertEqual([(event["call"], event["log_level"]) for event in said], [(self.leg.call_id, LogLevel.warn)])
+
+    def test_refused(self) -> None:
+        """So it is where the connection is refused (field.rst K: Target out of reach)."""
+        contact = "<sip:bob@192.0.2.77:5070;transport=tcp>"
+        with capturedLogs() as events:
+            far = self.world.trunk("192.0.2.77", 5070, "tcp")
+            far.flow.opened = False
+            self.answered(contact)
+            self.trunk.answer(self.leg, 200, PLAIN, contact=contact)
+            self.assertEqual(far.pending(), ["ACK", "ACK"])
+            self.trunk.silent()
+            far.flow.lose()
+            self.assertEqual(self.trunk.request("ACK").via.transport, "UDP")
+            self.trunk.answer(self.leg, 200, PLAIN, contact=contact)
+            self.trunk.heard("ACK")
+            self.ended_by_the_trunk()
+        self.assert_said_once(events)
+
+    def test_refused_later(self) -> None:
+        """The same for a BYE, after an ACK that has arrived (field.rst K: Target out of reach)."""
+        with capturedLogs() as events:
+            far = self.world.trunk("192.0.2.77", 5070, "tcp")
+            self.answered("<sip:bob@192.0.2.77:5070;transport=tcp>")
+            far.heard("ACK")
+            self.alice.flow.lose()
+            self.world.turn(6)
+            far.heard("BYE")
+            far.flow.lose()
+            self.take_bye()
+        self.assert_said_once(events)
+
+    def test_connection_that_was_made(self) -> None:
+        """One that has been made has brought the ACK: its end changes nothing."""
+        far = self.world.trunk("192.0.2.77", 5070, "tcp")
+        far.flow.opened = False
+        self.answered("<sip:bob@192.0.2.77:5070;transport=tcp>")
+        far.heard("ACK")
+        far.flow.opened = True
+        far.flow.lose()
+        self.trunk.silent()
+        self.alice.flow.lose()
+        self.world.turn(6)
+        far = self.world.trunk("192.0.2.77", 5070, "tcp")
+        far.answer(far.request("BYE"), 200)
+
+    def test_that_has_called(self) -> None:
+        """So it is where the trunk has called, with every request; a new target is tried (field.rst K: Target out of
+        reach)."""
+        caller, callee = inbound(self.world)
+        caller.contact = "sip:carol@nowhere.example"
+        self.change_target(caller)
+        for method in ("INFO", "MESSAGE"):
+            callee.ask(method)
+            caller.answer(caller.peer.request(method), 200)
+            callee.peer.heard(200)
+        caller.contact = "sip:carol@192.0.2.77"
+        self.change_target(caller)
+        callee.ask("INFO")
+        far = self.world.trunk("192.0.2.77")
+        far.answer(far.request("INFO"), 200)
+        callee.peer.heard(200)
+
+    def change_target(self, caller: Party) -> None:
+        """The trunk sends an UPDATE with another Contact."""
+        caller.ask("UPDATE")
+        caller.peer.heard(200)
+
+    def test_no_way_at_all(self) -> None:
+        """Where the ACK can't be sent by that flow either, both sides get a BYE, with the reason (RFC 3326;
+        field.rst K: Target out of reach)."""
+        for contact in ("<sip:bob@192.0.2.77>", "<sip:bob@nowhere.example>", ""):
+            alice, trunk = self.world.browser(), self.world.trunk()
+            invite = alice.invite("sip:bob@pbx.example.com")
+            leg = trunk.request("INVITE")
+            trunk.flow.broken = self.world.trunk("192.0.2.77").flow.broken = True
+            trunk.answer(leg, 200, PLAIN, contact=contact)
+            alice.ack(invite, alice.response(200))
+            trunk.flow.broken = False
+            self.world.turn()
+            for bye in (alice.request("BYE"), trunk.request("BYE")):
+                self.assertEqual(bye.headers.get("Reason"), 'SIP;cause=502;text="Trunk Unreachable"')
+            alice.flow.lose()
+            trunk.flow.lose()
+            self.world.rest()
+            trunk.forget()
 
 
 class WhoseCall(SynchronousTestCase):
     """`Sources.trunk_of` says of which trunk a call from the SIP side is."""
 
-    def of(self, caller: str, uri: str, *trunks: Trunk, host: str = "192.0.2.7") -> str | None:
+    def of(self, caller: str, uri: str, *trunks: Trunk, host: str = "192.0.2.7", callee: str = "") -> str | None:
         sources = Sources([replace(trunk, sources=(ip_network("192.0.2.0/24"),)) for trunk in trunks], Names())
-        trunk = sources.trunk_of(Request("INVITE", uri, Headers([("From", f"<{caller}>;tag=1")])), host)
+        trunk = sources.trunk_of(Request("INVITE", uri, Headers([("From", f"<{caller}>;tag=1")])), host, callee)
         return trunk and trunk.name
 
     def test_one(self) -> None:
@@ -276,3 +380,10 @@ class WhoseCall(SynchronousTestCase):
         self.assertEqual(self.of("sip:x@carrier.example.net:5080", "sip:a@pbx.example.com", *both), "carrier")
         self.assertEqual(self.of("sip:x@y.invalid", "sip:a@carrier.example.net:5080", *both), "carrier")
         self.assertEqual(self.of("tel:+49", "sip:a@b.invalid", *both), "pbx")
+
+    def test_callee(self) -> None:
+        """The trunk where the callee has registered goes before all that the message says; a callee who has
+        registered at none of them says nothing (field.rst X12: Several trunks at one address)."""
+        says_pbx = "sip:x@pbx.example.com", "sip:a@pbx.example.com", PBX, CARRIER
+        self.assertEqual(self.of(*says_pbx, callee="a@carrier.example.net:5080"), "carrier")
+        self.assertEqual(self.of(*says_pbx, callee="a@other.invalid"), "pbx")

@@ -1,4 +1,4 @@
-"""then: the result of a Deferred, whenever it comes."""
+"""then: the result of a Deferred, whenever it comes. errback: its failure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.runtime.deferred import then
+from tests.support.garbage import kinds_left
+from webrtcproxy.runtime.deferred import errback, then
 
 
 class ThenTests(SynchronousTestCase):
@@ -45,3 +46,31 @@ class ThenTests(SynchronousTestCase):
         then(later, self.step, self.failed, "later")
         later.errback(KeyError())
         self.assertEqual(self.seen, [(ValueError, "now"), (KeyError, "later")])
+
+
+class ErrbackTests(SynchronousTestCase):
+    """The failure of a Deferred that coroutines wait for."""
+
+    def test_nothing_left(self) -> None:
+        """Coroutines that wait for it, one by way of another, get the exception; what is left then is freed without the
+        collector, in each version of Python (CPython issue 100964), and the exception refers to no frame."""
+        caught: list[ValueError] = []
+
+        async def inner(work: Deferred[None]) -> None:
+            await work
+
+        async def outer(work: Deferred[None]) -> None:
+            try:
+                await inner(work)
+            except ValueError as error:
+                caught.append(error)
+                await Deferred[None]()
+
+        def live() -> None:
+            work = Deferred[None]()
+            self.waiting = Deferred.fromCoroutine(outer(work))
+            errback(work, ValueError("gone"))
+            self.assertEqual([str(error) for error in caught], ["gone"])
+            self.assertIsNone(caught.pop().__traceback__)
+
+        self.assertEqual(kinds_left(self, live), set())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.runtime.loop_lag import LoopLag
+from webrtcproxy.runtime.loop_lag import HELD_UP, PER_STEP, STEP, LoopLag
 
 
 class LoopLagTests(SynchronousTestCase):
@@ -36,6 +37,38 @@ class LoopLagTests(SynchronousTestCase):
         call.func()
         self.assertEqual(self.late, [0])
         call.cancel()
+
+    def test_suspended(self) -> None:
+        """When the machine was suspended, what is overdue is put off by moments, in its order: sockets are read before,
+        and not everything happens at once. What has just been set, or is not due, stays."""
+        fired: list[tuple[int, float]] = []
+        for number in range(3 * PER_STEP):
+            self.clock.callLater(2 + number / 1000, lambda number=number: fired.append((number, self.clock.seconds())))
+        later = self.clock.callLater(7200, self.fail)
+        at_once: list[float] = []
+        self.patch(
+            self.lag, "_late", lambda late: self.clock.callLater(0, lambda: at_once.append(self.clock.seconds()))
+        )
+        with capturedLogs() as events:
+            self.clock.advance(3600)
+        self.assertEqual(len(fired), PER_STEP)
+        self.assertEqual(at_once, [3600.0])
+        self.clock.pump([STEP] * 2)
+        self.assertEqual([number for number, _ in fired], list(range(3 * PER_STEP)))
+        self.assertEqual(sorted({round(when - 3600, 3) for _, when in fired}), [0.0, STEP, 2 * STEP])
+        self.assertEqual(later.getTime(), 7200)
+        later.cancel()
+        (event,) = events
+        self.assertEqual(formatEvent(event), "The process has not run for 3599 s")
+
+    def test_busy(self) -> None:
+        """A second or two are no reason to put anything off."""
+        fired: list[float] = []
+        for _ in range(2 * PER_STEP):
+            self.clock.callLater(1.5, lambda: fired.append(self.clock.seconds()))
+        with capturedLogs() as events:
+            self.clock.advance(HELD_UP)
+        self.assertEqual((len(fired), events), (2 * PER_STEP, []))
 
     def test_stopped(self) -> None:
         """It leaves no timer behind."""

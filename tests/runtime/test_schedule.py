@@ -7,7 +7,7 @@ from random import Random
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.runtime.schedule import GRAIN, Schedule, Timer
+from webrtcproxy.runtime.schedule import GRAIN, PER_TURN, Schedule, Timer
 
 
 class Scheduled(SynchronousTestCase):
@@ -44,6 +44,37 @@ class Scheduled(SynchronousTestCase):
         self.clock.advance(32)
         self.assertEqual(len(self.fired), 1000)
         self.assertEqual(self.waiting(), 0)
+
+    def test_many_at_once(self) -> None:
+        """Of thousands that are due at once some fire in each turn of the reactor, in their order, so that all else is
+        served meanwhile."""
+        turns: list[int] = []
+
+        class Turning(Clock):
+            def callLater(self, delay: float, *what: object, **more: object) -> object:  # type: ignore[override]
+                if not delay:
+                    turns.append(len(fired))
+                return super().callLater(delay, *what, **more)  # type: ignore[arg-type]
+
+        clock, fired = Turning(), []
+        schedule = Schedule(clock)
+        for number in range(2 * PER_TURN + 1):
+            schedule.after(32.0, lambda number=number: fired.append(number))
+        schedule.after(32.0, self.fail).cancel()
+        clock.advance(40)
+        self.assertEqual(fired, list(range(2 * PER_TURN + 1)))
+        self.assertEqual(turns, [PER_TURN, 2 * PER_TURN])
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_as_many_as_a_turn_takes(self) -> None:
+        """A last one of a turn leaves nothing behind, and the queue goes on."""
+        for number in range(PER_TURN):
+            self.after(1.0, str(number))
+        self.clock.advance(1)
+        self.assertEqual((len(self.fired), self.waiting()), (PER_TURN, 0))
+        self.after(1.0, "next")
+        self.clock.advance(1)
+        self.assertEqual(self.fired[-1], ("next", 2.0))
 
     def test_cancelled(self) -> None:
         """A cancelled one never fires; without any other, the clock is left alone. Twice is once."""
@@ -128,6 +159,25 @@ class Scheduled(SynchronousTestCase):
         self.schedule.after(7.0, self.fail).cancel()
         self.clock.advance(1.0)
         self.assertEqual((self.waiting(), self.schedule.running), (0, 0))
+
+    def test_alarms_that_linger(self) -> None:
+        """Where the alarms linger, the next timer finds that of one that was alone and was cancelled, and nothing fires
+        too early; without a next one, the clock is left alone when the alarm was due."""
+        self.schedule = Schedule(self.clock, lingers=True)
+        for _ in range(3):
+            self.schedule.after(1.0, self.fail).cancel()
+            self.assertEqual((self.waiting(), self.schedule.running), (1, 0))
+            self.clock.advance(0.25)
+        self.after(1.0, "next")
+        self.assertEqual(self.waiting(), 1)
+        self.clock.pump([0.25] * 4)
+        self.assertEqual((self.fired, self.waiting()), ([("next", 1.75)], 0))
+        self.schedule.after(1.0, self.fail).cancel()
+        self.clock.advance(1.0)
+        self.assertEqual(self.waiting(), 0)
+        self.schedule.after(1.0, self.fail).cancel()
+        self.schedule.clear()
+        self.assertEqual(self.waiting(), 0)
 
     def test_running(self) -> None:
         """How many wait is counted right through whatever happens to them; with a wrong count, timers would be dropped

@@ -6,13 +6,16 @@ from tests.support.calls.case import CallCase
 from tests.support.calls.early import EarlyCase
 from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Party, party_of
+from tests.support.calls.world import Browser
 from tests.support.configs import PBX
+from tests.support.ngnode import on_one_port
 from webrtcproxy.sip.message import Request
 
 
 class JustAnswered(EarlyCase):
     """The callee's 2xx has answered our offer, so that it may make one of its own (RFC 3311 section 5.1), though
-    rtpengine has not made the caller's answer yet. Asterisk does so for direct media, or ends the call."""
+    rtpengine has not made the caller's answer yet. Asterisk does so for direct media, or ends the call (field.rst X9:
+    Offer at once)."""
 
     def ask_at_once(self, method: str) -> tuple[Party, Request]:
         """The callee answers, and changes the session before the caller has heard of the answer."""
@@ -53,6 +56,23 @@ class JustAnswered(EarlyCase):
         self.assertTrue(self.callee.response(500).headers.get("Retry-After"))
         self.world.nodes.release()
         self.callee.silent()
+
+    def test_comes_back_on_another_socket(self) -> None:
+        """A browser's connection is replaced meanwhile, by the same user: that is where its 200 goes."""
+        for caller in self.ways():
+            if isinstance(self.callee, Browser):
+                self.world.nodes.sdp = on_one_port
+                callee, _ = self.ask_at_once("UPDATE")
+                self.callee.flow.lose()
+                callee.peer = again = self.world.browser()
+                again.bind()
+                callee.ask("UPDATE")
+                again.heard(200)
+                self.world.nodes.release()
+                ok = caller.response(200)
+                self.at_caller(ok).ack(self.invite)
+                again.heard(200)
+                again.silent()
 
     def test_ends_meanwhile(self) -> None:
         """Where the caller gives up meanwhile, it has its final response."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.support.calls.modifying import UPDATES, SessionChangeCase
-from tests.support.calls.party import Party
-from tests.support.calls.world import Browser
-from tests.support.ngnode import Operation
+from tests.support.calls.party import Party, outbound
+from tests.support.calls.world import OFFER, Browser
+from tests.support.ngnode import TRUNK_SDP, Operation
 from webrtcproxy.sip.capabilities import ALLOW
 from webrtcproxy.sip.message import Request
 
@@ -58,6 +58,26 @@ class Change(SessionChangeCase):
             self.assertEqual(ok.headers.get("X-Way"), "back")
             self.assertEqual(ok.headers.lines("Session-Expires"), ["90;refresher=uas"])
             self.assertIn("UPDATE", ok.headers.get("Allow") or "")
+
+    def test_order_of_codecs(self) -> None:
+        """An offer with what is agreed first, and else the codecs of before, as Firefox makes them, is no news to the
+        other side (corners.rst 3: ICE restart); with another one first it is."""
+        for first, then, crosses in ((b"101 0", b"0 101", False), (b"0 101", b"101 0", True)):
+            self.world = self.make_world()
+            orders = iter((first, then))
+            self.world.nodes.sdp = lambda operation, orders=orders: (
+                TRUNK_SDP.replace(b"0 101", next(orders)) % {b"port": 30000, b"version": 1}
+                if operation.to.name == "trunk"
+                else OFFER
+            )
+            browser, trunk = outbound(self.world)
+            invite = browser.ask("INVITE", browser.sdp())
+            if crosses:
+                trunk.answer(trunk.peer.request("INVITE"), 200, trunk.sdp())
+                trunk.peer.heard("ACK")
+            browser.peer.heard(200)
+            browser.ack(invite)
+            trunk.peer.silent()
 
     def test_ringing(self) -> None:
         """A 1xx crosses, its SDP does not: no answer is an answer before the 2xx."""
@@ -182,16 +202,24 @@ class Acknowledgement(SessionChangeCase):
             asker.peer.heard(200)
             self.world.turn(0.5)
             asker.peer.heard(200)
-            if not asker.browser:
-                asker.ack(renumbered(invite, -1))
             self.world.turn(1)
             asker.peer.heard(200)
             asker.ack(invite)
             self.check_alive(asker, other)
+            if not asker.browser:
+                invite = asker.ask("INVITE", asker.sdp())
+                other.answer(other.peer.request("INVITE"), 200, other.sdp())
+                other.peer.request("ACK")
+                asker.peer.heard(200)
+                asker.ack(renumbered(invite, -1))
+                self.world.turn(0.5)
+                asker.peer.heard(200)
+                asker.ack(invite)
+                self.check_alive(asker, other)
 
     def test_other_number(self) -> None:
         """An ACK of a browser means the one 2xx that it has to acknowledge, whatever its CSeq number (JsSIP 3.10.9
-        gives that of its re-INVITE another one where it was called)."""
+        gives that of its re-INVITE another one where it was called) (field.rst X5: ACK with another number)."""
         for step in (-2, -1, 1, 7):
             for asker, other in self.all_ways():
                 if asker.browser:
@@ -204,7 +232,8 @@ class Acknowledgement(SessionChangeCase):
                     self.check_alive(asker, other)
 
     def test_other_number_with_the_answer(self) -> None:
-        """So does one with the answer to the offer in the 2xx; one without it is not that ACK."""
+        """So does one with the answer to the offer in the 2xx; one without it is not that ACK (field.rst X5: ACK with
+        another number)."""
         for asker, other in self.all_ways():
             if asker.browser:
                 invite = asker.ask("INVITE")

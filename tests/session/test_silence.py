@@ -1,4 +1,4 @@
-"""A trunk that sends no media any more is asked for a sign of life (FIELD: a PBX that is killed and comes back)."""
+"""A trunk that sends no media any more is asked for a sign of life (field.rst X13: Silence)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from tests.support.calls.party import Party, inbound, outbound
 from tests.support.calls.timing import UPDATES, TimerCase
+from tests.support.ngnode import on_one_port
 from webrtcproxy.config import CallsConfig
 from webrtcproxy.runtime.errors import NgRefused, NgTimeout
+from webrtcproxy.sip.message import Request
 
 LIMIT = 60
 LOOKS = 32
@@ -59,11 +61,12 @@ class Silent(SilenceCase):
             self.world = self.make_world()
 
     def test_no_such_call(self) -> None:
-        """481 of a PBX that was restarted: the browser gets a BYE."""
+        """481 of a PBX that was restarted: the browser gets a BYE, with the reason (RFC 3326)."""
         caller, callee = self.connect_silent()
         self.wait(3 * LOOKS)
         callee.answer(self.trunk.request("OPTIONS"), 481)
-        self.assert_ended(caller)
+        (bye,) = self.assert_ended(caller)
+        self.assertEqual(bye.headers.get("Reason"), 'SIP;cause=481;text="Dialog Terminated"')
 
     def test_no_answer(self) -> None:
         """Nor of one that is cut off: BYE to both, with the reason."""
@@ -124,6 +127,27 @@ class NotSilent(SilenceCase):
             self.wait(2 * LOOKS)
             self.trunk.heard("OPTIONS")
             self.world = self.make_world()
+
+    def test_held_by_address(self) -> None:
+        """Nor where the trunk holds as RFC 2543 has it, without a direction."""
+        caller, callee = self.connect_silent()
+        invite = callee.ask("INVITE", callee.sdp().replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 0.0.0.0"))
+        self.accept(caller, callee, invite, "sendrecv")
+        self.assert_not_asked()
+
+    def test_held_in_an_answer(self) -> None:
+        """Nor where the browser has taken the trunk's offer to send without wanting to hear it."""
+        caller, callee = self.connect_silent()
+        self.world.nodes.sdp = on_one_port
+        self.accept(caller, callee, callee.ask("INVITE", callee.sdp()), "sendonly")
+        self.assert_not_asked()
+
+    def accept(self, caller: Party, callee: Party, invite: Request, direction: str) -> None:
+        """The browser answers the trunk's re-INVITE."""
+        caller.answer(self.alice.request("INVITE"), 200, caller.sdp(direction).replace(b"actpass", b"active"))
+        self.trunk.heard(200)
+        callee.ack(invite)
+        self.alice.heard("ACK")
 
     def change(self, caller: Party, callee: Party, ours: str, theirs: str) -> None:
         invite = caller.ask("INVITE", caller.sdp(ours))

@@ -4,8 +4,14 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.sip.authentication import Challenge, Credentials, parse_challenges, readable_challenges
-from webrtcproxy.sip.digest import choose
+from webrtcproxy.sip.authentication import (
+    Challenge,
+    Credentials,
+    parse_challenges,
+    plain_challenges,
+    readable_challenges,
+)
+from webrtcproxy.sip.digest import authorize, choose
 from webrtcproxy.sip.errors import BadMessage
 
 
@@ -68,7 +74,8 @@ class ChallengeTests(SynchronousTestCase):
 
 
 class ReadableTests(SynchronousTestCase):
-    """Challenges beside others that are malformed: the good ones can be answered."""
+    """Challenges beside others that are malformed: the good ones can be answered (field.rst I: Challenge beside a
+    broken one)."""
 
     GOOD = 'Digest realm="r", nonce="good", qop="auth"'
 
@@ -97,16 +104,103 @@ class ReadableTests(SynchronousTestCase):
                 self.assertIn(self.nonces(*values), (["good"], ["good", "n1"]), values)
 
     def test_what_there_is(self) -> None:
-        """One that is alone is read as far as its parameters are whole."""
+        """One that is alone is read as far as its meaning is plain, whatever stands between its parameters."""
         for text in (
             'Digest realm="r"; nonce="n1"; qop="auth"',
             'Digest realm="r" nonce="n1"',
+            "Digest realm=r nonce=n1 qop=auth",
             'Digest realm="r", nonce="n1", opaque="x',
             'Digest realm="r", nonce="n1", =, x y',
+            'Digest realm="r, nonce="n1"',
+            'Digest realm="r", nonce="n1, qop="auth"',
+            'Digest realm="r", nonce="n1',
+            'Digest realm="r", domain="sip:a, nonce="n1"',
+            'Digest\trealm="r",\tnonce="n1"\t,\tqop="auth"',
+            ' Digest  realm = "r" ,nonce= "n1",,',
+            'Digest: realm="r", nonce="n1", x="',
+            'realm="r", nonce="n1"',
+            "Digest realm='r', nonce='n1' x",
+            'Digest, realm="r", nonce="n1"',
+            'digest REALM="r", NONCE="n1"',
         ):
-            self.assertEqual(self.nonces(text), ["n1"], text)
-        for text in ("", 'Digest realm="r', 'Digest realm="r, nonce="n1"', "Digest", '"'):
+            (chosen,) = choose(readable_challenges([text]))
+            self.assertEqual((chosen.params["nonce"], chosen.params["realm"]), ("n1", "r"), text)
+        for text in ("", 'Digest realm="r', "Digest", '"', 'Digest nonce="n1"', "=", 'Digest realm="r", nonce'):
             self.assertEqual(self.nonces(text), [], text)
+
+    def test_qop(self) -> None:
+        """Of several, whatever stands between them; one that is unknown does not matter beside ``auth``."""
+        for text in (
+            *(
+                '"auth,foo"',
+                '"foo, auth"',
+                '"auth auth-int"',
+                '"auth;auth-int"',
+                "auth,auth-int",
+                '"AUTH"',
+                "auth",
+                '",auth"',
+            ),
+            *("auth-int,auth", "auth, auth-int, auth-conf"),
+        ):
+            (found,) = choose(readable_challenges([f'Digest realm="r", nonce="n", qop={text}, opaque="o"']))
+            answer = authorize(found, "BYE", "sip:a@b", "u", "p").params
+            self.assertEqual((answer["qop"], answer["opaque"]), ("auth", "o"), text)
+        (found,) = choose(readable_challenges(['Digest realm="r", nonce="n", algorithm="MD5", qop="auth"']))
+        self.assertIn("algorithm=MD5,", str(authorize(found, "BYE", "sip:a@b", "u", "p")))
+
+    def test_other_schemes(self) -> None:
+        """Beside others, in one line or in several, with or without a comma between them."""
+        for other in ('Bearer realm="b", error="x"', 'Basic realm="b"', "Negotiate", 'Bearer realm="b" error="x"'):
+            for values in (
+                (other, self.GOOD),
+                (self.GOOD, other),
+                (f"{other}, {self.GOOD}",),
+                (f"{self.GOOD}, {other}",),
+            ):
+                self.assertEqual(self.nonces(*values), ["good"], values)
+        self.assertEqual(self.nonces(f'Basic realm="b" {self.GOOD}'), ["good"])
+        self.assertEqual(self.nonces(f'Digest realm="q", nonce="n1" {self.GOOD}'), ["n1", "good"])
+
+    def test_for_browsers(self) -> None:
+        """Browsers get each challenge in a line for itself, and of the grammar (RFC 3261 section 25.1)."""
+        good = self.GOOD
+        for values, plain in (
+            ([good, 'Bearer realm="b", scope="x y"'], [good, 'Bearer realm="b", scope="x y"']),
+            ([f"{good}, {good}"], [good, good]),
+            ([f'{good}, algorithm="MD5", stale="false"'], [f"{good}, algorithm=MD5, stale=false"]),
+            ([good, "Digest a b", 'Digest realm="r, nonce="n"'], [good]),
+            (['Digest realm="r" nonce="n" algorithm="MD5"'], ['Digest realm="r", nonce="n", algorithm=MD5']),
+            (['Digest realm="r", nonce="n", x="a b", y="c'], ['Digest realm="r", nonce="n", x="a b", y=c']),
+            ([good, 'Bearer realm="b", Digest realm="r, nonce="n"'], [good, 'Bearer realm="b"']),
+            (['Bearer realm="b"', 'Digest realm="r, nonce="n"'], ['Bearer realm="b"', 'Digest realm="r", nonce="n"']),
+            (['Digest realm="ä\\ß", nonce="n"'], ['Digest realm="äß", nonce="n"']),
+        ):
+            self.assertEqual(plain_challenges(values), plain)
+
+    def test_not_for_browsers(self) -> None:
+        """What no browser can read is left out, in a line for itself or within one: JsSIP and SIP.js would drop the
+        whole response (field.rst I: Challenge beside a broken one)."""
+        good = self.GOOD
+        sess = f"{good}, algorithm=MD5-sess"
+        for odd in (
+            "NTLM",
+            "Negotiate abc==",
+            "Bearer abc",
+            "Digest",
+            "x",
+            "Digest a b",
+            "",
+            "@",
+            sess,
+            "Digest realm",
+        ):
+            for values in ([odd, good], [good, odd], [odd, good, odd], [f"{good}, {odd}"]):
+                self.assertEqual(plain_challenges(values), [good], values)
+            self.assertEqual(plain_challenges([odd]), [], odd)
+        for kept in ("MD5", "md5", "SHA-256", "SHA-256-sess", "AKAv1-MD5"):
+            self.assertEqual(plain_challenges([f"{good}, algorithm={kept}"]), [f"{good}, algorithm={kept}"])
+        self.assertEqual(plain_challenges([f'{good}, algorithm="MD5-sess"']), [])
 
     def test_in_order(self) -> None:
         """The server's order of preference stays; what had to be mended comes last (RFC 8760 section 2.4)."""
@@ -115,7 +209,18 @@ class ReadableTests(SynchronousTestCase):
 
     def test_linear(self) -> None:
         """A line as long as allowed takes no time."""
-        for text in ("Digest a=", ',Digest a="', "a " * 4000, 'a="' * 2700, "Digest a=b c=d," * 500 + '"'):
+        for text in (
+            "Digest a=",
+            ',Digest a="',
+            "a " * 4000,
+            'a="' * 2700,
+            "Digest a=b c=d," * 500 + '"',
+            "a",
+            "Digest a=b ",
+            "'=",
+            'Digest a="b, ',
+            "a=' ",
+        ):
             began = time.process_time()
             readable_challenges([(text * 8192)[:8192]])
             self.assertLess(time.process_time() - began, 0.5, text[:20])

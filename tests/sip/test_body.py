@@ -6,7 +6,7 @@ from base64 import b64encode, encodebytes
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.body import crossing_body, has_description, sdp_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Headers, Request, Response
 
@@ -25,8 +25,10 @@ class Found(SynchronousTestCase):
     """SDP that is there."""
 
     def test_alone(self) -> None:
-        """The body itself, whatever the case and parameters of its type."""
-        self.assertEqual(sdp_of(request("Application/SDP; x=y", SDP)), SDP)
+        """The body itself, whatever the case, the parameters and the blanks of its type."""
+        for kind in ("Application/SDP; x=y", "application / sdp", "application/\tsdp ;x", "application /sdp"):
+            self.assertEqual(sdp_of(request(kind, SDP)), SDP, kind)
+            self.assertTrue(has_description(request(kind, SDP)), kind)
 
     def test_none(self) -> None:
         """No body, no SDP; Content-Type alone says nothing."""
@@ -36,6 +38,7 @@ class Found(SynchronousTestCase):
         """The first part that is SDP, without the line end that belongs to the boundary."""
         for kind in ("multipart/mixed;boundary=x1", 'multipart/alternative; a=b; Boundary="x1"'):
             self.assertEqual(sdp_of(request(kind, MIXED)), SDP)
+            self.assertEqual(sdp_of(request(kind, MIXED.replace(b"application/sdp", b"application / sdp"))), SDP)
 
     def test_boundary_first(self) -> None:
         """A body that begins with its boundary."""
@@ -48,11 +51,15 @@ class Found(SynchronousTestCase):
 
     def test_identity(self) -> None:
         """The encoding that is none."""
-        self.assertEqual(sdp_of(request("application/sdp", SDP, ("Content-Encoding", "Identity"))), SDP)
+        for encoding in ("Identity", "identity,", ",", " , identity", ""):
+            self.assertEqual(sdp_of(request("application/sdp", SDP, ("Content-Encoding", encoding))), SDP, encoding)
 
     def test_untyped(self) -> None:
-        """A body without a type that begins as SDP does."""
+        """A body without a type, or with what is none, that begins as SDP does."""
         self.assertEqual(sdp_of(Request("INVITE", "sip:a@b", Headers(), SDP)), SDP)
+        for kind in ("", "x", "/", "sdp", "application/", "application/sdp , text/plain", "?"):
+            for body in (SDP, b"\r\n" + SDP):
+                self.assertEqual(sdp_of(request(kind, body)), body, kind)
 
 
 class Multipart(SynchronousTestCase):
@@ -67,7 +74,8 @@ class Multipart(SynchronousTestCase):
         return b"--x1\r\n" + head + b"\r\n" + octets + b"\r\n--x1--\r\n"
 
     def test_nested(self) -> None:
-        """In an alternative or related part, also where that lacks its end, to a depth of three."""
+        """In an alternative or related part, also where that lacks its end, to a depth of three (field.rst E: SDP
+        deep in a multipart body)."""
         inner = b"--in\r\nContent-Type: text/plain\r\n\r\nhi\r\n--in\r\n" + self.HEAD + b"\r\n" + SDP + b"\r\n--in--"
         for kind in (b"multipart/alternative;boundary=in", b'Multipart/Related; type=x; Boundary="in"'):
             self.found(self.part(b"Content-Type: " + kind + b"\r\n", inner))
@@ -82,7 +90,8 @@ class Multipart(SynchronousTestCase):
         self.assertRaises(BadMessage, sdp_of, too_deep)
 
     def test_line_ends(self) -> None:
-        """Heads and boundaries that end in LF alone, blanks after a boundary, folded heads, no end."""
+        """Heads and boundaries that end in LF alone, blanks after a boundary, folded heads, no end (field.rst E: SDP
+        deep in a multipart body)."""
         for body in (
             b"--x1\nContent-Type: application/sdp\n\n" + SDP + b"\n--x1--\n",
             b"--x1\r\nContent-Type: application/sdp\n\n" + SDP + b"\r\n--x1--\r\n",
@@ -100,6 +109,37 @@ class Multipart(SynchronousTestCase):
             + b"\r\n"
             + self.part(self.HEAD, SDP)
         )
+
+    def test_boundaries(self) -> None:
+        """In quotes of any kind, with blanks, with a comma before it, or another one than the body has."""
+        for kind, boundary in (
+            ("multipart/mixed;boundary='x1'", b"x1"),
+            ("multipart/mixed;boundary='x1'", b"'x1'"),
+            ("multipart/mixed;boundary=x1 y", b"x1 y"),
+            ('multipart/mixed; boundary = "x1 y"; z=1', b"x1 y"),
+            ('multipart/mixed;boundary="x1 "', b"x1"),
+            ("multipart/mixed;boundary=x1 ;z=1", b"x1"),
+            ("multipart/mixed;boundary=x1 (c)", b"x1"),
+            ('multipart/mixed;boundary="x1', b"x1"),
+            ("multipart/mixed, boundary=x1", b"x1"),
+            ("multipart/mixed;boundary=--x1", b"x1"),
+            ("multipart/mixed;boundary=other", b"x1"),
+        ):
+            self.found(self.part(self.HEAD, SDP).replace(b"x1", boundary), kind)
+            self.found(b"a preamble\r\n" + self.part(self.HEAD, SDP).replace(b"x1", boundary), kind)
+
+    def test_empty_line(self) -> None:
+        """A part may lack its empty line, its headers, or its content."""
+        for body in (
+            b"--x1\r\n" + self.HEAD + SDP + b"\r\n--x1--",
+            b"--x1\r\n" + self.HEAD + b"Content-Disposition:\r\n session\r\n" + SDP + b"\r\n--x1--",
+            b"--x1\r\n" + SDP + b"\r\n--x1--",
+            b"--x1\r\n\r\n" + SDP + b"\r\n--x1--",
+            b"--x1\r\n" + self.HEAD + b"--x1\r\n" + self.HEAD + b"\r\n" + SDP + b"\r\n--x1--",
+            b"--x1\r\nContent-Type: text/plain\r\n--x1\r\n" + self.HEAD + b" \r\n" + SDP + b"\r\n--x1--",
+            b"--x1\n" + self.HEAD.replace(b"\r", b"") + SDP + b"\n--x1--",
+        ):
+            self.found(body)
 
     def test_encodings(self) -> None:
         """The transfer encodings of MIME; one that is unknown or broken leaves no SDP."""
@@ -160,6 +200,110 @@ class Refused(SynchronousTestCase):
         self.assertEqual(self.refused(Response(200, "", Headers([("Content-Type", "multipart/x")]), b"x")).status, 400)
 
     def test_many_parts(self) -> None:
-        """What stands after the sixteenth part is not looked at: bounded work."""
-        body = b"--x1\r\nContent-Type: text/plain\r\n\r\nhi\r\n" * 40 + MIXED
-        self.assertEqual(self.refused(request("multipart/mixed;boundary=x1", body)).status, 415)
+        """What stands after the sixteenth part is not looked at: bounded work, and a refusal that says so."""
+        part = b"--x1\r\nContent-Type: text/plain\r\n\r\nhi\r\n"
+        error = self.refused(request("multipart/mixed;boundary=x1", part * 16 + MIXED))
+        self.assertEqual((error.status, error.why), (413, "Too Many Parts"))
+        self.assertEqual(sdp_of(request("multipart/mixed;boundary=x1", part * 14 + MIXED)), SDP)
+        self.assertEqual(self.refused(request("multipart/mixed;boundary=x1", part * 16 + b"--x1--")).status, 415)
+
+
+class Outside(SynchronousTestCase):
+    """Outside of offer and answer no media are described (field.rst X4: Description outside of offer and answer)."""
+
+    SECRET = SDP + b"m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=ice-pwd:secret\r\n"
+
+    def crossed(self, kind: str, body: bytes, *headers: tuple[str, str]) -> bytes | None:
+        """What crosses of a body; None where it has a description."""
+        message = request(kind, body, *headers)
+        crossing = crossing_body(message)
+        if has_description(message):
+            self.assertEqual(crossing, b"", kind)
+            return None
+        return crossing
+
+    def test_descriptions(self) -> None:
+        """By their type, or by their look, whatever the type says."""
+        for kind in (
+            *("application/sdp", "Application / SDP;x=y", "application/trickle-ice-sdpfrag", "application/x-sdp"),
+            *("text/plain", "application/octet-stream", "application/json", "", "?", "nothing"),
+        ):
+            for body in (
+                self.SECRET,
+                b"\r\n" + self.SECRET,
+                self.SECRET.replace(b"\r\n", b"\n"),
+                b"hi\r\n" + self.SECRET,
+            ):
+                self.assertIsNone(self.crossed(kind, body), kind)
+        for line in (
+            *(
+                b"a=ice-ufrag:x",
+                b"A=ICE-PWD:x",
+                b" a=fingerprint:sha-256 AB",
+                b"a=candidate:1 1 UDP 1 10.0.0.1 9 typ host",
+            ),
+            *(
+                b"m=audio 9 RTP/AVP 0",
+                b"c=IN IP4 10.0.0.1",
+                b"c = IN IP4 10.0.0.1",
+                b"a=crypto:1 x inline:y",
+                b"v=0\r\no=- 1 1 IN IP4 10.0.0.1",
+            ),
+        ):
+            self.assertIsNone(self.crossed("text/plain", b"x\r\n" + line + b"\r\n"), line)
+
+    def test_others(self) -> None:
+        """Whatever else there is crosses to the octet."""
+        for kind, body in (
+            *(("text/plain", b"v=0, a=1\r\nv=0\r\nm=3 kg"), ("application/dtmf-relay", b"Signal=5\r\n")),
+            *(
+                ("message/sipfrag", b"SIP/2.0 200 OK\r\n"),
+                ("message/cpim", b"From: a\r\n\r\nContent-Type: b/c\r\n\r\nhi"),
+            ),
+            *(("multipart/mixed;boundary=x", b"--x\r\nc: a/b\r\n\r\nhi\r\n--x--\r\n"), ("multipart/mixed", b"what?")),
+            ("multipart/mixed;boundary=x", b"--x\r\nc: a/b\r\nContent-Encoding: gzip\r\n\r\n\x1f\r\n--x--"),
+            *(("application/xml", b"<a=b>"), ("application/octet-stream", bytes(range(256)))),
+        ):
+            self.assertEqual(self.crossed(kind, body), body, kind)
+        self.assertEqual(self.crossed("text/plain", b"\x1f\x8b", ("Content-Encoding", "gzip")), b"\x1f\x8b")
+
+    def test_quoted(self) -> None:
+        """A message that is quoted goes without its body: the status of a REFER's call is there (RFC 3420)."""
+        head = b"SIP/2.0 200 OK\r\nTo: <sip:a@b>\r\n"
+        for kind in ("message/sipfrag;version=2.0", "Message/SIP", "message / sip"):
+            for more in (
+                b"Content-Type: application/sdp\r\nContent-Length: 9\r\n\r\n" + self.SECRET,
+                b"c: multipart/mixed\r\n ;boundary=x\r\n\r\n--x\r\nc: application/sdp\r\n\r\n" + self.SECRET + b"--x--",
+                b"\r\n" + self.SECRET,
+                self.SECRET,
+                b"Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b",
+            ):
+                for body in (head + more, (head + more).replace(b"\r\n", b"\n"), b"\r\n" + head + more):
+                    self.assertEqual(self.crossed(kind, body), head, body)
+        invite = b"INVITE sip:a@b SIP/2.0\r\n"
+        self.assertEqual(self.crossed("message/sip", invite + b"l: 3\r\n\r\n" + self.SECRET), invite)
+
+    def test_parts(self) -> None:
+        """The same in a part; a part that is a description keeps all of the body back, however it is encoded."""
+        kind = "multipart/mixed;boundary=x"
+        text, end = b"--x\r\nContent-Type: text/plain\r\n\r\nhi\r\n", b"\r\n--x--\r\n"
+        quoted = b"--x\r\nc: message/sipfrag\r\n\r\nSIP/2.0 200 OK\r\n"
+        self.assertEqual(self.crossed(kind, text + quoted + b"\r\n" + self.SECRET + end), text + quoted + end)
+        encoded = encodebytes(self.SECRET)
+        inner = b"--x\r\nc: multipart/a;boundary=y\r\n\r\n--y\r\nc: application/sdp\r\n\r\nx\r\n--y--"
+        for part in (
+            b"--x\r\nContent-Type: application/sdp\r\n\r\nx",
+            b"--x\r\nContent-Type: text/plain\r\n\r\n" + self.SECRET,
+            b"--x\r\n" + self.SECRET,
+            b"--x\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded,
+            b"--x\r\nc: message/sipfrag\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded,
+            b"--x\r\nc: message/sipfrag\r\nContent-Encoding: gzip\r\n\r\n\x1f",
+            inner,
+            text * 17,
+        ):
+            self.assertIsNone(self.crossed(kind, text + part + end), part)
+        self.assertIsNone(self.crossed(kind, self.SECRET + text + end))
+        self.assertIsNone(self.crossed("multipart/mixed", b"--z\r\nContent-Type: application/sdp\r\n\r\nx"))
+        self.assertIsNone(self.crossed(kind, b"\x1f\x8b", ("Content-Encoding", "gzip")))
+        self.assertIsNone(self.crossed("message/sip", b"\x1f\x8b", ("Content-Encoding", "gzip")))
+        self.assertEqual(crossing_body(request(kind, b"")), b"")

@@ -79,7 +79,10 @@ def describe(one: bytes, other: bytes) -> None:
     """Read, compare and change two session descriptions."""
     with contextlib.suppress(BadSdp):
         writing.write(reading.read(one))
-        answering.fit(reading.read(one), reading.read(other))
+        answer, offer = reading.read(one), reading.read(other)
+        answering.fit(answer, offer)
+        writing.write(answering.as_numbered(offer, answer))
+        answering.use_numbers(answer)
     questions.same_session(one, other)
     questions.has_only_formats_of(one, other)
     questions.is_ice_restart(one, other)

@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.sip.test_message_check import request
 from webrtcproxy.sip import mending
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.fields import Headers
+from webrtcproxy.sip.headers import MAX_CSEQ, NameAddr
 from webrtcproxy.sip.message import STAR, Response, check
 
 
@@ -26,6 +27,7 @@ class AddressTests(SynchronousTestCase):
             ('"a\\" <sip:7001@h>;tag=z', '"a" <sip:7001@h>;tag=z'),
             ("<sip:7001@h>;;x=;tag=z", "<sip:7001@h>;x;tag=z"),
             ("<sip:7001@h>x;tag = z", "<sip:7001@h>;tag=z"),
+            ("<sip:7001@h> tag=z;x", "<sip:7001@h>;tag=z;x"),
             ('<sip:7001@h>;x="a;tag=z', "<sip:7001@h>;x;tag=z"),
             ("<sip:7001@h>;=b;tag=z, <sip:x@y>", "<sip:7001@h>;tag=z"),
             ("<<sip:7001@h>>;tag=z", "<sip:7001@h>;tag=z"),
@@ -81,6 +83,71 @@ class OtherTests(SynchronousTestCase):
         ):
             self.assertEqual([contact.uri for contact in mending.readable_addresses(lines)], uris, lines)
 
+    def test_addresses_alone(self) -> None:
+        """An address or a name with dots, without a scheme, is where something is: no other word is."""
+        for text, uri in (
+            *(
+                ("192.0.2.5:5070", "sip:192.0.2.5:5070"),
+                ("192.0.2.5;x", "sip:192.0.2.5"),
+                ("<h.example>", "sip:h.example"),
+            ),
+            *(("pbx.example.com:5070", "sip:pbx.example.com:5070"), ("<[::1]:5070;lr>", "sip:[::1]:5070;lr")),
+            *(("a@192.0.2.5", "sip:a@192.0.2.5"), ("<192.0.2.5 >", "sip:192.0.2.5")),
+        ):
+            self.assertEqual([contact.uri for contact in mending.readable_addresses([text])], [uri], text)
+        for text in ("host", "host:x", "192.0.2.5:port", "192.0.2.5:99999", "a.b:c", "..", "a..b", "[x]"):
+            found = mending.readable_addresses([text])
+            self.assertFalse([contact.uri for contact in found if contact.address.host], text)
+
+    def test_routes(self) -> None:
+        """What a route means is plain in all of these: the URI, and what stands after it (RFC 3261 section 20.30)."""
+        for text, written in (
+            ("<sip:p;lr>;=;x=", ["<sip:p;lr>;x"]),
+            ("<sip:p;lr=on;;ftag=x>", ["<sip:p;lr=on;ftag=x>"]),
+            ("<sip:p;;lr>", ["<sip:p;lr>"]),
+            ("<sip:p:;lr>", ["<sip:p;lr>"]),
+            ("sip:p;lr", ["<sip:p;lr>"]),
+            ("sip:p:5070;transport=tcp;lr, sip:q;lr", ["<sip:p:5070;transport=tcp;lr>", "<sip:q;lr>"]),
+            ("<sip:p;lr", ["<sip:p;lr>"]),
+            ("<sip:p;lr, <sip:q;lr", ["<sip:p;lr>", "<sip:q;lr>"]),
+            (",, <sip:p;;lr> , ,", ["<sip:p;lr>"]),
+            ("<sip:p;lr><sip:q;lr>", ["<sip:p;lr>", "<sip:q;lr>"]),
+            ("<<sip:p;lr>>", ["<sip:p;lr>"]),
+            ("<sip:p ;lr>", ["<sip:p;lr>"]),
+            ("<sip:p; lr ;x>", ["<sip:p;lr;x>"]),
+            ('<sip:p;lr="on">', ["<sip:p;lr=on>"]),
+            ("<sip:p;lr>x", ["<sip:p;lr>"]),
+            ("<192.0.2.1:5070;lr>", ["<sip:192.0.2.1:5070;lr>"]),
+            ("192.0.2.1;lr", ["<sip:192.0.2.1;lr>"]),
+            ('"P <sip:p;lr>', ["<sip:p;lr>"]),
+            ("<sip:a b@p;lr>", ["<sip:a%20b@p;lr>"]),
+            ("<sip:p;lr>;y=1, <sip:q;lr>", ["<sip:p;lr>;y=1", "<sip:q;lr>"]),
+            ('"Q" <sip:q;lr=on>', ['"Q" <sip:q;lr=on>']),
+        ):
+            headers = Headers([("Record-Route", text)])
+            self.assertEqual(mending.routes(headers, "Record-Route"), written, text)
+            self.assertEqual(headers.all("Record-Route"), written, text)
+
+    def test_no_routes(self) -> None:
+        """One that leads nowhere, or nobody knows where, is refused with all others: each is a part of the way."""
+        for text in (
+            *(
+                "<<x",
+                "<tel:+4930>",
+                "<sip:p;lr>, <http://x>",
+                "<>",
+                ";lr",
+                "<sip:>",
+                "<sip:p:x;lr>",
+                "<sip:p:99999;lr>",
+            ),
+            *('"', "<sip:p;lr>, x", "p;lr", "<sip:p;lr>, <mailto:a@b>", "<sip:@;lr>"),
+        ):
+            headers = Headers([("Record-Route", text)])
+            error = self.assertRaises(BadMessage, mending.routes, headers, "Record-Route")
+            self.assertEqual((error.status, error.why), (400, "Bad Record-Route"))
+            self.assertEqual(headers.lines("Record-Route"), [text])
+
     def test_via(self) -> None:
         """Without the parameters that can't be read; a branch and a sent-by must be there (RFC 4475 3.1.2.1)."""
         for text, written in (
@@ -88,17 +155,52 @@ class OtherTests(SynchronousTestCase):
             ("SIP/2.0/UDP h:;branch=1;rport", "SIP/2.0/UDP h;branch=1;rport"),
             ('SIP/2.0/UDP h;branch=1;x="a, SIP/2.0/TCP i', "SIP/2.0/UDP h;branch=1;x"),
             ("SIP/2.0/UDP h;a b;branch=1;=", "SIP/2.0/UDP h;a;branch=1"),
+            ("SIP/2.0/UDP 2001:db8::1;rport;branch=1", "SIP/2.0/UDP [2001:db8::1];rport;branch=1"),
+            ("SIP/2.0/WSS h:99999;branch=1", "SIP/2.0/WSS h:99999;branch=1"),
+            ("SIP/2.0/UDP [2001:db8::1]: 65536;branch=1;;", "SIP/2.0/UDP [2001:db8::1]:65536;branch=1"),
         ):
             self.assertEqual(str(mending.via(text)), written)
         for text in (
             "SIP/2.0/UDP h:",
             "SIP/2.0/UDP ;branch=1",
             "SIP/2.0/UDP h:x;branch=1",
+            "SIP/2.0/UDP h:-1;branch=1",
+            "SIP/2.0/UDP 2001:db8:x::1;branch=1",
+            "SIP/2.0/UDP h:9999999999;branch=1",
+            "SIP/2.0/UDP h:99999",
+            ":99999;branch=1",
+            "SIP/2.0/UDP a..b c;branch=1",
             "",
             ",",
             "SIP/2.0/UDP h;;,;,,",
         ):
             self.assertIsNone(mending.via(text), text)
+
+    def test_odd_via(self) -> None:
+        """Of the protocol, the transport counts, of an address the zone does not: what it means is where it came from
+        (RFC 5118 section 4.5)."""
+        for text, written in (
+            ("SIP/2.1/UDP h:5060;branch=1", "SIP/2.0/UDP h:5060;branch=1"),
+            ("UDP h;branch=1", "SIP/2.0/UDP h;branch=1"),
+            ("SIP/2.0/ h;branch=1", "SIP/2.0/UDP h;branch=1"),
+            ("SIP/2.0/TCP [fe80::1%eth0]:5060;branch=1", "SIP/2.0/TCP [fe80::1]:5060;branch=1"),
+            ("x y/tls h:;branch=1;=", "SIP/2.0/TLS h;branch=1"),
+        ):
+            self.assertEqual(str(mending.via(text)), written)
+
+    def test_cseq(self) -> None:
+        """One number and no other method; a BYE or a CANCEL needs neither: it is found by its tags or its branch."""
+        for text, number in (
+            *(("1 INFO (x)", 1), ("1 info", 1), ("01  INFO;x", 1), ("1INFO", 1), ("INFO 7", 7), ("7", 7)),
+            *(('"7" INFO', 7), ("+7 INFO", 7), ("7. INFO", 7), ("7 INFO (2)", 7), ("7, INFO, BYE", 7)),
+            *(("x", None), ("", None), ("-7 INFO", None), ("7 8 INFO", None), ("7 FOO", None), ("7 BYE", None)),
+            *(("2147483648 INFO", None), ("7.5 INFO", None)),
+        ):
+            found = mending.cseq(text, "INFO")
+            self.assertEqual(None if found is None else (found.number, found.method), number and (number, "INFO"), text)
+        for text, number in (("x", MAX_CSEQ), ("7", 7), ("7 FOO", 7), ("99999999999 BYE", MAX_CSEQ), ("7 INFO", None)):
+            found = mending.cseq(text, "BYE")
+            self.assertEqual(None if found is None else found.number, number, text)
 
     def test_max_forwards(self) -> None:
         """A count that is too high stays high, one below zero has run out: requests in a loop end."""
@@ -121,6 +223,7 @@ class CheckTests(SynchronousTestCase):
             (request("INVITE", Contact="<sip:a b@c>, <sip:x@"), "Bad Contact"),
             (request("INVITE", Contact="<sip:a@b@c>, <sip:d@e>"), "Bad Contact"),
             (request("INVITE", Via="SIP/2.0/UDP h:;branch=z9hG4bK1"), "Bad Via"),
+            (request("INVITE", Via="SIP/2.0/UDP (null):5060;branch=z9hG4bK1"), "Bad Via"),
         ):
             check(odd)
             self.assertEqual(odd.headers.oddities, oddity)
@@ -131,7 +234,24 @@ class CheckTests(SynchronousTestCase):
         """The Request-URI of what is found by its tags or its branch is not read; any other is."""
         for method in ("BYE", "ACK", "CANCEL"):
             check(request(method, "sip:token@192.0.2.1;;x"))
-        self.assertRaises(BadMessage, check, request("INFO", "sip:token@192.0.2.1;;x"))
+        self.assertRaises(BadMessage, check, request("INFO", "sip:token@192.0.2.1:;x"))
+
+    def test_after_the_request_uri(self) -> None:
+        """What is malformed after a URI that is right, and headers that decide nothing, are taken out of a Request-URI
+        (field.rst T: Odd INVITE)."""
+        for method, uri, mended in (
+            ("INVITE", "sip:c@d;;", "sip:c@d"),
+            ("INVITE", "sip:c@d:5070;lr;;x=1;", "sip:c@d:5070;lr;x=1"),
+            ("INVITE", 'sip:c@d;x="a";user=phone', "sip:c@d;x=a;user=phone"),
+            ("INVITE", "sip:c@d?X=a", "sip:c@d"),
+            ("OPTIONS", "sips:[::1];lr?X=a&Y-Z=b", "sips:[::1];lr"),
+            ("INFO", "sip:c;e?f@d;;?X", "sip:c;e?f@d"),
+            ("INVITE", 'tel:+49;;x="a"', "tel:+49;x=a"),
+        ):
+            odd = request(method, uri, **({"Contact": "<sip:e@f>"} if method == "INVITE" else {}))
+            for _ in range(2):
+                check(odd)
+                self.assertEqual((odd.uri, odd.headers.oddities), (mended, "Bad Request-URI"))
 
     def test_unread(self) -> None:
         """A Contact that decides nothing is not read."""

@@ -230,10 +230,31 @@ class LengthTests(Case):
         self.assertEqual(self.request(options("l: 2\r\n", b"abc")).body, b"ab")
         self.assertEqual(self.request(options("l: 2\r\n", "éé".encode())).body, "é".encode())
         self.assertEqual(self.request(options("l: 000\r\n", options())).body, b"")
-        for length in ("4", "-999", "x", "", "3 3", "3,3", "99999999999999999999", "٣", "65537"):
+        for length in (
+            "4",
+            "-999",
+            "x",
+            "",
+            "3 3",
+            "3,2",
+            "3,",
+            "++3",
+            "+ 3",
+            "+-3",
+            "99999999999999999999",
+            "٣",
+            "65537",
+        ):
             request = self.refused(options(f"l: {length}\r\n", b"abc"), "Bad Content-Length")
             assert request is not None
             self.assertEqual(request.body, b"")
+
+    def test_plain_all_the_same(self) -> None:
+        """A plus sign, and the same twice, leave no doubt (field.rst T: Odd INVITE)."""
+        for length in ("+2", "2, 2", "2,+2 ,\t2", "02"):
+            for stream in (False, True):
+                data = options(f"l: {length}\r\n", b"abc")
+                self.assertEqual(read(data, stream=stream).body, b"ab", length)
 
     def test_stream(self) -> None:
         """On a stream it must be there (RFC 3261 section 18.3)."""

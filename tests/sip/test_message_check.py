@@ -52,7 +52,7 @@ class CheckTests(SynchronousTestCase):
             (request(Call_ID=""), "Bad Call-ID"),
             (request(Call_ID=None), "Missing Call-ID"),
             (request(CSeq="1 INVITE"), "Bad CSeq"),
-            (request(CSeq="1 options"), "Bad CSeq"),
+            (request(CSeq="1 FOO"), "Bad CSeq"),
             (request(CSeq="2147483648 OPTIONS"), "Bad CSeq"),
             (request(CSeq=None), "Missing CSeq"),
             *(
@@ -68,7 +68,26 @@ class CheckTests(SynchronousTestCase):
             (request("INVITE", Contact="*, *"), "Bad Contact"),
             (request(uri="<sip:c@d>"), "Bad Request-URI"),
             (request(uri="sip:2001:db8::10"), "Bad Request-URI"),
-            (request(uri="sip:c@d?Route=%3Csip:e%3E"), "Bad Request-URI"),
+            *(
+                (request("INVITE", uri=uri, Contact="<sip:e@f>"), "Bad Request-URI")
+                for uri in (
+                    "sip:c@d?Route=%3Csip:e%3E",
+                    "sip:c@d?X=a&%52oute=%3Csip:e%3E",
+                    "sip:c@d;;?Replaces=x",
+                    "sip:c@d?body=x",
+                    "sip:c@d?t=x",
+                    'sip:c@d;x="a@b"',
+                    "<sip:c@d>;x",
+                    "sip:2001:db8::10;;",
+                    "sip:c@d:x;;",
+                    'sip:"c"@d;;',
+                    "sip:;;",
+                )
+            ),
+            *((request("REGISTER", uri=uri), "Bad Request-URI") for uri in ("sip:d;;", "sip:d?X=a")),
+            (request("INVITE", Via="SIP/2.0/UDP (null):5060"), "Bad Via"),
+            (request("INVITE", Via="SIP/2.0/UDP (null):5060;branch"), "Bad Via"),
+            (request("INVITE", Via="(null);branch=z9hG4bK1"), "Bad Via"),
         ):
             self.refused(fault, 400, why)
 

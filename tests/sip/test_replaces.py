@@ -33,9 +33,15 @@ class Header(SynchronousTestCase):
         for text in (
             "", "a", "a;to-tag=1", "a;from-tag=1", ";to-tag=1;from-tag=2", "a;to-tag=1;to-tag=1;from-tag=2",
             "a;to-tag=;from-tag=2", "a b;to-tag=1;from-tag=2", "a;to-tag=1;from-tag=2, b;to-tag=1;from-tag=2",
-            'a;to-tag="1";from-tag=2', "a\r\nX: y;to-tag=1;from-tag=2",
+            'a;to-tag="";from-tag=2', 'a;to-tag="1;from-tag=2', "a\r\nX: y;to-tag=1;from-tag=2",
         ):  # fmt: skip
             self.assertRaises(BadMessage, Replaces.parse, text)
+
+    def test_tags(self) -> None:
+        """Tags are those of From and To, whatever they have; quotes are none of theirs (field.rst O: Odd Refer-To)."""
+        expected = Replaces("a", "x/1@h", "2=")
+        self.assertEqual(Replaces.parse('a;to-tag="x/1@h";from-tag=2='), expected)
+        self.assertEqual(Replaces.parse(str(expected)), expected)
 
     def test_no_tag(self) -> None:
         """A tag of 0 is a peer without one (RFC 3891 section 3)."""

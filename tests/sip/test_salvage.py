@@ -3,6 +3,7 @@
 from tests.sip.test_message import Case, options
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response, read
+from webrtcproxy.sip.salvage import ENDING
 from webrtcproxy.sip.stream import StreamReader
 
 BYE = options(line="BYE sip:c@d SIP/2.0\r\n").replace(b"1 OPTIONS", b"1 BYE")
@@ -40,6 +41,8 @@ class RefusedTests(Case):
         ):
             error = error_of(data)
             self.assertEqual((error.request, error.usable), (None, False), data)
+        for method in ENDING:
+            self.assertIsNone(error_of(method.encode() + b" sip:c@d SIP/2.0\r\n\r\n").request)
 
     def test_something(self) -> None:
         """All headers that are whole, the first of the single ones, unfolded; no NUL, no CR, no body."""
@@ -130,6 +133,23 @@ class ResponseTests(Case):
         self.assertTrue(caught.exception.usable)
 
 
+class UnusableTests(Case):
+    """A response that can't be used is there for the log."""
+
+    def test_left(self) -> None:
+        """Without a status or a Via nobody knows what it says, or to what."""
+        for data in (
+            OK.replace(b"200 Fine", b"20 Fine"),
+            OK.replace(b"200 Fine", b"Fine"),
+            OK.replace(b"200 Fine", b"4294967301 Fine"),
+            OK.replace(b"Via:", b"Vai:"),
+        ):
+            error = error_of(data)
+            self.assertEqual((error.request, error.usable), (None, False))
+            assert isinstance(error.unusable, Response)
+            self.assertEqual((error.unusable.status, error.unusable.log_id), (0, "x"))
+
+
 class EndingTests(Case):
     """BYE, CANCEL and ACK end something: they are used where they name transaction and dialog."""
 
@@ -157,17 +177,23 @@ class EndingTests(Case):
 
     def test_not_used(self) -> None:
         """Not where the request line is malformed, where it is another version's, or where a header that it needs is
-        missing; an ACK then leaves nothing."""
+        missing (field.rst P: Odd end); but an ACK is, which nobody could be told about (field.rst Q: Odd ACK). What can
+        be read of it is there."""
         for change in (
             *(
                 (b"sip:c@d", b"sip:c@d x"),
                 (b"SIP/2.0\r\n", b"SIP/7.0\r\n"),
                 (b"Call-ID: x\r\n", b""),
                 (b"To: <sip:c@d>\r\n", b""),
+                (b"CSeq: 1 BYE\r\n", b""),
+                (b"Via: ", b"X: "),
+                (b" sip:c@d SIP/2.0\r\n", b"\r\n"),
             ),
         ):
             for method in ("BYE", "CANCEL", "ACK"):
-                data = BYE.replace(b"BYE", method.encode()).replace(*change)
+                data = BYE.replace(*change).replace(b"BYE", method.encode())
                 error = error_of(data)
-                self.assertFalse(error.usable, data)
-                self.assertEqual(error.request is None, method == "ACK", data)
+                is_taken = method == "ACK" and b"7.0" not in change[1]
+                self.assertEqual(error.usable, is_taken, data)
+                assert isinstance(error.request, Request)
+                self.assertEqual(error.request.method, method)

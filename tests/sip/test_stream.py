@@ -103,6 +103,12 @@ class CutTests(SynchronousTestCase):
                 assert caught.exception.request is not None
                 self.assertEqual(caught.exception.request.call_id, "x")
 
+    def test_plain_all_the_same(self) -> None:
+        """A plus sign, and the same twice in one line, tell where the message ends (field.rst T: Odd INVITE)."""
+        for length in (b"l: +1\r\n", b"Content-Length: 1, 1\r\n"):
+            data = message(b"a", length)
+            self.assertEqual(cut([data, data]), ([data, data], None))
+
     def test_same_length_twice(self) -> None:
         """Twice the same Content-Length tells where the message ends; refusing it is for its reader."""
         data = message(b"a", b"l: 1\r\nContent-Length: 01\r\n").replace(b"l: 1", b"l: 01")

@@ -29,6 +29,14 @@ SAME = [
     ("sip:a@h;%6C%72", "sip:a@h;lr"),
     ("tel:+1-201-555-0123", "tel:+1(201)555.0123"),
     ("tel:5550;phone-context=EXAMPLE.com", "tel:555-0;Phone-Context=example.com"),
+    ("tel:+1-201;ext=1-2;ISUB=a;x=Y", "tel:+1201;x=y;isub=A;ext=12"),
+    ("tel:5550;phone-context=+1-201", "tel:5550;phone-context=+1201"),
+    ("tel:+1201;rn=+1-2-3;npdi", "tel:+1201;NPDI;rn=+123"),
+    # RFC 3261 section 19.1.6
+    ("sip:+1-201-555-0123@h;user=phone", "sip:+1(201)5550123@h;user=phone"),
+    ("sip:+1-201-555-0123@h", "sip:%2B12015550123@h"),
+    ("sip:+1201;ext=1;isub=A@h", "sip:+1201;isub=a;EXT=1@h"),
+    ("sip:555-01@h;user=phone", "sip:55501@h;user=PHONE"),
     ("urn:service:sos", "URN:service:sos"),
 ]
 OTHER = [
@@ -55,6 +63,16 @@ OTHER = [
     ("sip:a@b?x=1", "sip:a@b?x=2"),
     ("tel:5550;phone-context=a.com", "tel:5550;phone-context=b.com"),
     ("tel:5550", "tel:5551"),
+    ("tel:+1201", "tel:1201"),
+    ("tel:+1201", "tel:+1201;ext=1"),
+    ("tel:+1201;ext=1", "tel:+1201;ext=2"),
+    ("tel:+1201;rn=+12", "tel:+1201;rn=+13"),
+    ("tel:+1201;tgrp=a-b", "tel:+1201;tgrp=ab"),
+    ("sip:+1201@h", "sip:1201@h"),
+    ("sip:+1201;ext=1@h", "sip:+1201@h"),
+    ("sip:555-01@h", "sip:55501@h"),
+    ("sip:555-01@h;user=phone", "sip:55501@h"),
+    ("sip:a-b@h;user=phone", "sip:ab@h;user=phone"),
     ("tel:5550", "sip:5550@h"),
     ("urn:service:sos", "urn:service:other"),
 ]
@@ -182,6 +200,16 @@ class MeaningTests(SynchronousTestCase):
             ("sip:a@[2001:DB8:0::1]:5060", "a@[2001:db8::1]"),
             ("tel:+1-201.555(0123);phone-context=x", "+12015550123"),
             ("tel:*0A#;phone-context=x", "*0a#"),
+            ("tel:+1-201;ext=1-2;npdi;isub=7A", "+1201;isub=7a;ext=12"),
+            ("sip:+1-201.555(0123)@h;user=phone", "+12015550123@h"),
+            ("sip:%2b1%20201;npdi;rn=+12@h", "+1201@h"),
+            ("sip:+1201;EXT=1-2;ISUB=7@h", "+1201;isub=7;ext=12@h"),
+            ("sip:+49%20(0)30-1@h", "+49301@h"),
+            ("sip:%E2%80%AA+49%C2%A030%E2%80%AC@h", "+4930@h"),
+            ("sip:+49%C2%A030%E2%80%9112%E2%80%AC@h", "+493012@h"),
+            ("sip:030-1@h", "030-1@h"),
+            ("sip:+49-x@h", "+49-x@h"),
+            ("sip:+@h", "+@h"),
             ("urn:service:sos", "urn:service:sos"),
         ):
             self.assertEqual(Uri.parse(text).aor, aor, text)

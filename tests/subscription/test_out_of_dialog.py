@@ -71,7 +71,8 @@ class Out(CallCase):
 
     def test_descriptions(self) -> None:
         """A 200 to OPTIONS says nothing of the media of the far side, which are not those that the proxy would offer;
-        nor does an OPTIONS. Another request that describes media is not delivered, and refused."""
+        nor does an OPTIONS. Another request that describes media is not delivered, and refused (field.rst X4:
+        Description outside of offer and answer)."""
         trunk = self.world.trunk()
         self.send("OPTIONS", body=OFFER, content_type="application/sdp")
         leg = trunk.request("OPTIONS")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.logger import capturedLogs, formatEvent
+
 from tests.subscription.test_out_of_dialog import METHODS
 from tests.support.calls.case import CallCase
 from tests.support.configs import PBX
@@ -46,6 +48,36 @@ class In(CallCase):
                 alice.answer(leg, 488, reason="Not Now", headers=[("Warning", '399 a "b"')])
                 heard = self.trunk.response(488)
                 self.assertEqual((heard.reason, heard.headers.get("Warning")), ("Not Now", '399 a "b"'))
+
+    def test_for_browsers(self) -> None:
+        """A browser gets what it can parse; what can't be written so is left out, and the log says so: JsSIP and
+        SIP.js drop a whole message for one header (field.rst H: Odd headers)."""
+        alice = self.world.browser()
+        alice.bind()
+        for name, value, heard in (
+            ("Content-Type", "text/plain;", "text/plain"),
+            ("Event", "message-summary;id=", "message-summary"),
+            ("Event", "<", None),
+            ("Refer-To", "tel:+49", None),
+            ("Proxy-Authenticate", "Digest x", None),
+        ):
+            kind = value if name == "Content-Type" else "text/plain"
+            headers = [] if name == "Content-Type" else [(name, value)]
+            with capturedLogs() as events:
+                self.send("NOTIFY", "sip:alice@192.0.2.1", headers=headers, body=b"hi", content_type=kind)
+            leg = alice.request("NOTIFY")
+            self.assertEqual((leg.headers.get(name), leg.body), (heard, b"hi"))
+            lines = [line for line in map(formatEvent, events) if line and "no browser could parse it" in line]
+            self.assertEqual((len(lines), name in lines[0]), (1, True), lines)
+            alice.answer(leg, 200)
+            self.trunk.heard(200)
+        for end in (";tag=", ";x=", ";;", ";x=<y>"):
+            sent = request("MESSAGE", "sip:alice@192.0.2.1", to=f"<sip:alice@192.0.2.1>{end}")
+            self.trunk.say(sent)
+            leg = alice.request("MESSAGE")
+            self.assertEqual(leg.headers.get("To"), "<sip:alice@192.0.2.1>")
+            alice.answer(leg, 200)
+            self.trunk.heard(200)
 
     def test_waiting_messages(self) -> None:
         """NOTIFY of a PBX that nobody has subscribed to (RFC 3842 as PBXs use it)."""

@@ -12,6 +12,7 @@ from webrtcproxy.config import (
     HostPort,
     LimitsConfig,
     LoggingConfig,
+    RecordsConfig,
     RegistrationsConfig,
     RtpengineConfig,
     SipConfig,
@@ -44,6 +45,7 @@ def config(
     subscriptions: SubscriptionsConfig | None = None,
     limits: LimitsConfig | None = None,
     access: AccessConfig | None = None,
+    records: RecordsConfig | None = None,
 ) -> Config:
     """A whole configuration with these trunks.
 
@@ -65,4 +67,5 @@ def config(
         demo=None,
         subscriptions=subscriptions or SubscriptionsConfig(),
         limits=limits or LimitsConfig(),
+        records=records or RecordsConfig(),
     )

@@ -33,6 +33,7 @@ class FakeFlow:
     :param reliable: as WebSocket and TCP are.
     :param name: the place under which `recorder` learns of each message.
     :ivar sent: every message, as octets.
+    :ivar opened: False where the connection is still being made.
     :ivar broken: where True, each `send` raises FlowLost, as a full UDP socket does; nobody is told.
     :ivar closings: code and reason of each `close`.
     """
@@ -55,6 +56,7 @@ class FakeFlow:
         self.peer = peer
         self.closed = False
         self.broken = False
+        self.opened = True
         self.name = name
         self.sent: list[bytes] = []
         self.closings: list[tuple[int, str]] = []
@@ -183,7 +185,9 @@ class FakeUser:
         self.asked: list[Request] = []
         self.transactions: list[ServerTransaction] = []
         self.acks: list[tuple[Request, object]] = []
+        self.byes: list[tuple[Request, object]] = []
         self.cancels: list[tuple[ServerTransaction, Request]] = []
+        self.refusals: list[tuple[Request, object, int, str]] = []
 
     @property
     def transaction(self) -> ServerTransaction:
@@ -201,6 +205,10 @@ class FakeUser:
         if self.on_request is not None:
             self.on_request(transaction)
 
+    def refused(self, request: Request, flow: object, status: int, reason: str) -> None:
+        """A request was refused without a transaction."""
+        self.refusals.append((request, flow, status, reason))
+
     def owns(self, transaction: ServerTransaction, flow: object) -> bool:
         """Whether a CANCEL on another flow counts."""
         return flow in self.owning
@@ -214,6 +222,10 @@ class FakeUser:
         self.acks.append((ack, flow))
         if self.on_ack is not None:
             self.on_ack(ack)
+
+    def hung_up(self, bye: Request, flow: object) -> None:
+        """A BYE that is refused."""
+        self.byes.append((bye, flow))
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE without a final response."""

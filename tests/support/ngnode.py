@@ -22,6 +22,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from webrtcproxy.media.placement import Loss, OnLoss
 from webrtcproxy.media.profile import Profile
 from webrtcproxy.runtime.errors import NgRefused
 
@@ -89,7 +90,7 @@ class FakeSession:
         if not self._ending:
             self._enqueue(Operation("drop", branch)).addErrback(lambda failure: None)
 
-    def watch(self, lost: Callable[[], None]) -> None:
+    def watch(self, lost: OnLoss) -> None:
         if not self._ending:
             self.nodes.watched[self] = lost
 
@@ -165,7 +166,7 @@ class FakeNodes:
         self.sdp = answer or self.canned
         self.sessions: list[FakeSession] = []
         self.log: list[tuple[str, str]] = []
-        self.watched: dict[FakeSession, Callable[[], None]] = {}
+        self.watched: dict[FakeSession, OnLoss] = {}
         self.loses_digits = False
         self.packets: Callable[[], Deferred[int]] = lambda: succeed(len(self.counted))  # media flows
         self.counted: list[tuple[str, str]] = []
@@ -196,9 +197,9 @@ class FakeNodes:
         """Sessions of which rtpengine still holds ports: something was sent and no delete."""
         return [session for session in self.sessions if session.used and not session.deleted]
 
-    def lose(self, session: FakeSession) -> None:
-        """rtpengine has given up that session by itself."""
-        self.watched.pop(session)()
+    def lose(self, session: FakeSession, loss: Loss = Loss.SESSION) -> None:
+        """rtpengine has given up that session by itself, or is lost."""
+        self.watched[session](loss)
 
     def forget(self) -> None:
         """Forget all sessions that there were."""
@@ -243,4 +244,12 @@ class FakeNodes:
         return sdp.replace(b"actpass", b"passive") if operation.command == "answer" else sdp
 
 
-__all__ = ["BROWSER_SDP", "TRUNK_SDP", "CancelledError", "FakeNodes", "FakeSession", "Operation"]
+def on_one_port(operation: Operation) -> bytes:
+    """What rtpengine makes, always with the same port, and the direction that the other side has."""
+    to_trunk = operation.to is not None and operation.to.name == "trunk"
+    sdp = (TRUNK_SDP if to_trunk else BROWSER_SDP) % {b"port": 30000, b"version": 1}
+    other = (direction for direction in (b"sendonly", b"recvonly", b"inactive") if direction in operation.sdp)
+    return sdp.replace(b"sendrecv", next(other, b"sendrecv"))
+
+
+__all__ = ["BROWSER_SDP", "TRUNK_SDP", "CancelledError", "FakeNodes", "FakeSession", "Operation", "on_one_port"]

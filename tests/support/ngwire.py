@@ -142,9 +142,14 @@ class FakeDaemon:
         self.replies: list[bytes] = []
         self.result: dict[bytes, Any] | None = None
         self.counted: dict[bytes, Any] = {b"result": b"ok"}  # the reply to a query
+        self.keeps_formats = False  # a description has those that it came with, instead of PCMU
+        self.connection = b""  # lines that its descriptions have besides
         self.warning = b""
         self.software = b""  # by which it calls itself in descriptions of its own, which it makes only if there is one
         self.dies_after = b""  # silent after its reply to the first command of that name
+        self.started = reactor.seconds()
+        self.timeouts = 0  # sessions that it has given up
+        self.statistics: dict[bytes, Any] | None = None  # the whole reply
         self._cache: dict[bytes, bytes] = {}
         reactor.daemons[self.address] = self
 
@@ -159,7 +164,7 @@ class FakeDaemon:
         cookie, _, body = data.partition(b" ")
         if cookie not in self._cache:
             command = bencodepy.decode(body)
-            if command[b"command"] != b"publish":
+            if command[b"command"] not in (b"publish", b"statistics"):
                 self.commands.append(command)
             self._cache[cookie] = self.replies.pop(0) if self.replies else bencodepy.encode(self._do(command))
         if self.dies_after and self.commands and self.commands[-1][b"command"] == self.dies_after:
@@ -176,6 +181,11 @@ class FakeDaemon:
             return {b"result": b"ok", b"sdp": b"v=0\r\ns=" + self.software + b"\r\nt=0 0\r\n"}
         if name == b"ping":
             return {b"result": b"pong"}
+        if name == b"statistics":
+            if self.statistics is not None:
+                return self.statistics
+            total = {b"uptime": b"%d" % (self.reactor.seconds() - self.started), b"timeoutsessions": self.timeouts}
+            return {b"result": b"ok", b"statistics": {b"totalstatistics": total}}
         if name == b"list":
             return {b"result": b"ok", b"calls": sorted(self.sessions)[: command.get(b"limit", 32)]}
         if name == b"delete":
@@ -189,6 +199,8 @@ class FakeDaemon:
         if self.result is not None:
             return self.result
         self.sessions.add(call_id)
-        media = b"m=audio 30000 RTP/AVP 0\r\n" + command.get(b"sdp", b"").partition(b"\r\nm=")[2].partition(b"\r\n")[2]
+        first, _, more = command.get(b"sdp", b"").partition(b"\r\nm=")[2].partition(b"\r\n")
+        formats = first.split(b" ", 3)[3] if self.keeps_formats else b"0"
+        media = b"m=audio 30000 RTP/AVP " + formats + b"\r\n" + more + self.connection
         reply = {b"result": b"ok", b"sdp": b"v=0\r\n" + media + b"a=label:" + name + b"\r\na=mid:0\r\n"}
         return {**reply, b"warning": self.warning} if self.warning else reply

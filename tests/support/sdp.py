@@ -6,6 +6,8 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parents[1] / "data" / "sdp"
 SAMPLES = sorted(path.stem for path in _FOLDER.glob("*.sdp"))
+FINGERPRINT = b"a=fingerprint:sha-256 " + b":".join([b"AB"] * 32) + b"\r\n"
+"""What makes a medium one of a browser, with DTLS."""
 
 
 def sample(name: str) -> bytes:

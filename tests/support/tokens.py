@@ -25,12 +25,14 @@ AUDIENCE = "https://phone.example"
 
 
 def private_key(kind: str, number: int = 1) -> Any:
-    """A private key, made once: ``RSA``, ``EC`` or ``OKP``."""
+    """A private key, made once: ``RSA``, ``EC`` or ``OKP``; of ``HS`` a secret, the first of which is `SECRET`."""
     return _made(kind, number)
 
 
 @cache
-def _made(kind: str, _number: int) -> Any:
+def _made(kind: str, number: int) -> Any:
+    if kind == "HS":
+        return SECRET if number == 1 else f"{SECRET}-{number}"
     if kind == "RSA":
         return rsa.generate_private_key(65537, 2048)
     return ec.generate_private_key(ec.SECP256R1()) if kind == "EC" else ed25519.Ed25519PrivateKey.generate()
@@ -38,7 +40,7 @@ def _made(kind: str, _number: int) -> Any:
 
 def algorithm_of(kind: str) -> str:
     """The usual algorithm of a kind of key."""
-    return {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}[kind]
+    return {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA", "HS": "HS256"}[kind]
 
 
 def public_jwk(kind: str, number: int = 1, **members: object) -> dict[str, object]:

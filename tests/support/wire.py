@@ -33,6 +33,7 @@ class Recorder:
     def __init__(self, answer: bool = True) -> None:
         self.messages: list[tuple[Message, object]] = []
         self.errors: list[tuple[object, object]] = []
+        self.undelivered_datagrams: list[tuple[bytes, str, str]] = []
         self.answer = answer
 
     def message_received(self, message, flow) -> None:
@@ -44,6 +45,9 @@ class Recorder:
         self.errors.append((error, flow))
         if self.answer and error.request is not None:
             flow.send(respond(error.request, error.status, error.why).to_bytes())
+
+    def undelivered(self, quoted: bytes, host: str, why: str) -> None:
+        self.undelivered_datagrams.append((quoted, host, why))
 
     @property
     def flow(self):

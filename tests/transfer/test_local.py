@@ -8,6 +8,7 @@ from tests.support.calls.party import Party, party_of
 from tests.support.calls.transferring import BY, NEW, TARGET, LocalTransferCase, tag_of
 from tests.support.calls.world import PLAIN
 from tests.support.configs import CARRIER
+from tests.support.fakes import FakeFlow
 from webrtcproxy.runtime.errors import NgRefused
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.sdp.rewriting import sent_nowhere
@@ -315,3 +316,97 @@ class Blind(LocalTransferCase):
         self.told("486 Busy Here", "terminated")
         self.mine.cseq += 2
         self.old_call()
+
+
+class AtOnce(LocalTransferCase):
+    """The target's 2xx has answered our offer, so that it may make one of its own at once (RFC 3311 section 5.1)."""
+
+    def ask_at_once(self, method: str) -> tuple[Party, Request]:
+        """Dave answers, and changes the session before bob has agreed to hear him."""
+        invite = self.refer()
+        answer = self.carrier.answer(invite, 200, NEW, tag="dave")
+        self.carrier.heard("ACK")
+        dave = party_of(self.carrier, invite, answer)
+        asked = dave.ask(method, dave.sdp("sendonly", 7))
+        self.carrier.silent() if method == "UPDATE" else self.carrier.forget()
+        return dave, asked
+
+    def test_waits(self) -> None:
+        """It crosses once the call has its leg. Only one waits."""
+        for method in ("UPDATE", "INVITE"):
+            dave, asked = self.ask_at_once(method)
+            dave.ask("UPDATE", dave.sdp("sendonly", 8))
+            self.carrier.heard(491)
+            self.agrees(self.bob)
+            self.told("200 OK", "terminated")
+            self.mine.answer(self.alice.request("BYE"), 200)
+            self.bob.answer(self.pbx.request("INVITE"), 200, self.bob.sdp("recvonly", 3))
+            self.pbx.heard("ACK")
+            self.carrier.heard(200)
+            if method == "INVITE":
+                dave.ack(asked)
+            self.bye(dave, self.bob)
+            self.world = self.make_world()
+            self.people()
+
+    def test_ends_meanwhile(self) -> None:
+        """Where the transfer fails, or dave hangs up, it has its final response (RFC 3261 section 15.1.2)."""
+        self.ask_at_once("UPDATE")
+        self.bob.answer(self.pbx.request("INVITE"), 488)
+        self.pbx.heard("ACK")
+        self.carrier.heard(487)
+        self.told("488 Not Acceptable Here", "terminated")
+        self.carrier.answer(self.carrier.request("BYE"), 200)
+        dave, _ = self.ask_at_once("UPDATE")
+        dave.ask("BYE")
+        self.assertEqual(self.carrier.pending(), ["200", "487"])
+
+    def test_cancelled(self) -> None:
+        """A re-INVITE that waits can be cancelled (RFC 3261 section 9.2), and is not handed to the call then."""
+        dave, asked = self.ask_at_once("INVITE")
+        dave.cancel(asked)
+        self.assertEqual(sorted(self.carrier.pending()), ["200", "487"])
+        self.carrier.forget()
+        self.agrees(self.bob)
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.carrier.silent()
+        self.bye(dave, self.bob)
+
+    def test_moved(self) -> None:
+        """Where dave is reached on another connection meanwhile, his answer and the BYE go there."""
+        for waits in (True, False):
+            invite = self.refer()
+            answer = self.carrier.answer(invite, 200, NEW, tag="dave")
+            self.carrier.heard("ACK")
+            if waits:
+                dave = party_of(self.carrier, invite, answer)
+                dave.ask("UPDATE", dave.sdp("sendonly", 7))
+            leg = self.world.legs.get((invite.call_id, invite.from_.tag or "", "dave"))
+            assert leg is not None and leg.owner is not None
+            flow = FakeFlow.tcp("192.0.2.9", 5061)
+            leg.owner.moved(leg, flow)
+            self.bob.answer(self.pbx.request("INVITE"), 488)
+            self.pbx.heard("ACK")
+            self.told("488 Not Acceptable Here", "terminated")
+            self.carrier.silent()
+            sent = [str(message).split(" ")[0] for message in flow.messages]
+            self.assertEqual(len(sent), 2 if waits else 1, sent)
+
+    def test_what_the_call_refuses(self) -> None:
+        """The call refuses what it would refuse at any time."""
+        for contact, status in (("<mailto:dave>", 400), ("<sip:dave@192.0.2.7>", 422)):
+            invite = self.refer()
+            answer = self.carrier.answer(invite, 200, NEW, tag="dave")
+            self.carrier.heard("ACK")
+            dave = party_of(self.carrier, invite, answer)
+            short = (("Session-Expires", "60"), ("Supported", "timer"), ("Contact", contact))
+            dave.ask("UPDATE", dave.sdp("sendonly", 7), *short)
+            self.carrier.silent()
+            self.agrees(self.bob)
+            self.carrier.heard(status)
+            self.told("200 OK", "terminated")
+            self.mine.answer(self.alice.request("BYE"), 200)
+            self.bye(dave, self.bob)
+            self.world = self.make_world()
+            self.people()

@@ -6,9 +6,13 @@ from dataclasses import replace
 
 from tests.support.calls.party import party_of
 from tests.support.calls.transferring import BY, NEW, TARGET, LocalTransferCase, name_of, refer_to
-from tests.support.calls.world import PLAIN
-from webrtcproxy.config import HostPort, TrunkLimits
-from webrtcproxy.sip.message import Request, Response
+from tests.support.calls.world import PLAIN, Browser
+from tests.support.configs import CARRIER, PBX
+from webrtcproxy.config import HostPort, Trunk, TrunkLimits
+from webrtcproxy.sip.message import Headers, Request, Response
+
+DAVE = ("P-Asserted-Identity", "<sip:+49303@carrier.example.net>")
+ERIN = ("P-Asserted-Identity", "<sip:+49304@pbx.example.com>")
 
 
 class Target(LocalTransferCase):
@@ -86,6 +90,23 @@ class Target(LocalTransferCase):
         other.heard(503)
         self.bye(dave, self.bob)
 
+    def test_rate_of_the_trunk(self) -> None:
+        """So it is where the trunk has had as many calls in this minute as it may get."""
+        self.trunks = (self.trunks[0], replace(self.trunks[1], limits=TrunkLimits(calls_to_per_minute=1)))  # type: ignore[misc]
+        self.world = self.make_world()
+        self.people()
+        invite = self.refer()
+        self.carrier.answer(invite, 486)
+        self.carrier.heard("ACK")
+        self.told("486 Busy Here", "terminated")
+        self.mine.ask("REFER", b"", ("Refer-To", f"<{TARGET}>"), BY)
+        self.pbx.answer(self.pbx.request("REFER"), 405)
+        self.alice.heard(202)
+        self.told("100 Trying", "active")
+        self.told("503 Too Many Calls", "terminated")
+        self.carrier.silent()
+        self.old_call()
+
     def test_redirected(self) -> None:
         """A redirect is followed where the trunk's section says so, and else is how it ends (RFC 3261 8.1.3.4)."""
         moved = [("Contact", "<sip:erin@carrier.example.net:5080>")]
@@ -137,6 +158,52 @@ class Target(LocalTransferCase):
         self.bye(party_of(other, again, answer), self.bob)
 
 
+class ServiceRoute(LocalTransferCase):
+    """The registrar of a trunk has given the transferor a route (RFC 3608 section 6.1)."""
+
+    def store(self, trunk: Trunk, browser: Browser) -> None:
+        routes = Headers([("Service-Route", "<sip:orig@core.example;lr>")])
+        aor = f"{browser.aor.partition('@')[0]}@{trunk.host}"
+        self.world.location.service_routes.store(browser.flow, aor, trunk, routes, 600)
+
+    def routes(self) -> list[str]:
+        """The Route of the INVITE of a transfer, which fails."""
+        invite = self.refer()
+        self.carrier.answer(invite, 486)
+        self.carrier.heard("ACK")
+        self.told("486 Busy Here", "terminated")
+        return invite.headers.all("Route")
+
+    def test_there(self) -> None:
+        """The INVITE of the transfer goes to that trunk in the name of who pays for it, and has this Route."""
+        self.store(self.trunks[1], self.alice)
+        self.assertEqual(self.routes(), ["<sip:orig@core.example;lr>"])
+        self.old_call()
+
+    def test_called(self) -> None:
+        """So it is where the transferor was called, and in no request within the dialog with the target."""
+        self.bye(self.mine, self.bob)
+        self.bob, self.mine = self.into(self.pbx, self.alice)
+        self.store(self.trunks[1], self.alice)
+        invite = self.refer()
+        self.assertEqual(invite.headers.all("Route"), ["<sip:orig@core.example;lr>"])
+        answer = self.carrier.answer(invite, 200, NEW, tag="dave")
+        self.assertNotIn("Route", self.carrier.request("ACK").headers)
+        self.agrees(self.bob)
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.bye(party_of(self.carrier, invite, answer), self.bob)
+
+    def test_elsewhere(self) -> None:
+        """That of another trunk, or of another browser, is not there."""
+        other = self.world.browser("erin")
+        other.bind()
+        self.store(self.trunks[0], self.alice)
+        self.store(self.trunks[1], other)
+        self.assertEqual(self.routes(), [])
+        self.old_call()
+
+
 class When(LocalTransferCase):
     """What is under way meanwhile."""
 
@@ -185,3 +252,52 @@ class When(LocalTransferCase):
         self.mine.answer(self.alice.request("BYE"), 200)
         self.bye(dave, self.bob)
         self.assert_over(self.alice, self.pbx, self.carrier)
+
+
+class Identity(LocalTransferCase):
+    """Each of the two is shown whom it is connected with from now on, as far as that crosses (RFC 5876 section 3)."""
+
+    trunks = (replace(PBX, refer="local", pass_identity=True), replace(CARRIER, refer="local", pass_identity=True))
+
+    def test_shown(self) -> None:
+        """What dave has said in his 200."""
+        for _ in range(2):
+            invite = self.refer()
+            answer = self.carrier.answer(invite, 200, NEW, tag="dave", headers=[DAVE])
+            self.carrier.heard("ACK")
+            dave = party_of(self.carrier, invite, answer)
+            self.agrees(self.bob)
+            shown = self.pbx.request("INVITE")
+            self.assertEqual(shown.headers.lines(DAVE[0]), [DAVE[1]])
+            self.bob.answer(shown, 200, self.bob.sdp())
+            self.pbx.heard("ACK")
+            self.told("200 OK", "terminated")
+            self.mine.answer(self.alice.request("BYE"), 200)
+            self.bye(dave, self.bob)
+            self.people()
+
+    def test_attended(self) -> None:
+        """What both have said in their 200 of before."""
+        self.bye(self.mine, self.bob)
+        names = ERIN, DAVE
+        self.mine, self.bob = self.out(self.alice, self.pbx, "bob", [names[0]])
+        self.second, self.carol = self.out(self.alice, self.pbx, "carol", [names[1]])
+        self.mine.ask("REFER", b"", refer_to(self.second.target, name_of(self.second)), BY)
+        self.bob.answer(self.pbx.request("REFER"), 501)
+        self.alice.heard(202)
+        self.told("100 Trying", "active")
+        self.agrees(self.carol)
+        self.agrees(self.bob)
+        shown = {}
+        for _ in names:
+            invite = self.pbx.request("INVITE")
+            party = self.bob if invite.call_id == self.bob.call_id else self.carol
+            shown[party] = invite.headers.lines(DAVE[0])
+            party.answer(invite, 200, party.sdp())
+            self.pbx.heard("ACK")
+        self.assertEqual(shown, {self.bob: [DAVE[1]], self.carol: [ERIN[1]]})
+        self.second.answer(self.alice.request("BYE"), 200)
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.bye(self.bob, self.carol)
+        self.assert_over(self.alice, self.pbx)

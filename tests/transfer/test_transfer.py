@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 from tests.support.calls.modifying import SessionChangeCase
-from tests.support.calls.party import Pair, Party, party_of
+from tests.support.calls.party import Pair, Party, inbound, party_of
 from tests.support.calls.transferring import ReplacingCase, name_of
 from tests.support.calls.world import PLAIN
 from tests.support.configs import CARRIER, PBX
@@ -138,14 +138,53 @@ class Refer(TransferCase):
     def test_bad(self) -> None:
         """One Refer-To, which can be read (RFC 3515 section 2.4.2)."""
         for asker, other in self.all_ways():
-            for headers in (
-                (), (REFER_TO, REFER_TO), (("Refer-To", "carol"),),
-                (("Refer-To", "<sip:c@pbx.example.com?Replaces=1>"),),
+            for headers, why in (
+                ((), "Missing Refer-To"), ((REFER_TO, REFER_TO), "Multiple Refer-To"),
+                ((("Refer-To", "carol"),), "Bad Refer-To"), ((("Refer-To", "<>"),), "Bad Refer-To"),
+                ((("Refer-To", "<sip:c@pbx.example.com?Replaces=1>"),), "Bad Replaces"),
             ):  # fmt: skip
                 asker.ask("REFER", b"", *headers)
-                asker.peer.heard(400)
+                self.assertEqual(asker.peer.response(400).reason, why)
             self.hang_up(asker, other)
             self.check_over(asker, other)
+
+    def test_malformed(self) -> None:
+        """What is plain crosses in its right form (field.rst O: Odd Refer-To)."""
+        for asker, other in self.all_ways():
+            for text, right in (
+                ("<sip:c@pbx.example.com", "<sip:c@pbx.example.com>"),
+                ("c@pbx.example.com", "<sip:c@pbx.example.com>"),
+                (
+                    "sip:c@pbx.example.com?Replaces=x@y;to-tag=1;from-tag=2",
+                    "<sip:c@pbx.example.com?Replaces=x%40y%3Bto-tag%3D1%3Bfrom-tag%3D2>",
+                ),
+            ):
+                asker.ask("REFER", b"", ("Refer-To", text))
+                crossed = other.peer.request("REFER")
+                self.assertEqual(crossed.headers.get("Refer-To"), right)
+                other.answer(crossed, 603)
+                asker.peer.heard(603)
+            self.hang_up(asker, other)
+            self.check_over(asker, other)
+
+    def test_for_browsers(self) -> None:
+        """A browser can call SIP addresses only: a number is at its own domain, and what is neither is refused
+        (field.rst O: Odd Refer-To)."""
+        trunk, browser = inbound(self.world)
+        for text, heard in (
+            ("tel:+4930", "<sip:+4930@pbx.example.com;user=phone>"),
+            ("<tel:+4930>", "<sip:+4930@pbx.example.com;user=phone>"),
+            ("sip:c@pbx.example.com;;", "<sip:c@pbx.example.com>"),
+            ("<sip:c@pbx.example.com>;x=", "<sip:c@pbx.example.com>"),
+        ):
+            trunk.ask("REFER", b"", ("Refer-To", text))
+            crossed = browser.peer.request("REFER")
+            self.assertEqual(crossed.headers.get("Refer-To"), heard)
+            browser.answer(crossed, 603)
+            trunk.peer.heard(603)
+        trunk.ask("REFER", b"", ("Refer-To", "<mailto:c@pbx.example.com>"))
+        trunk.peer.heard(416)
+        browser.peer.silent()
 
     def test_bound(self) -> None:
         """One that refers without end is told to wait."""

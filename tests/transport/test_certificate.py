@@ -7,6 +7,7 @@ from OpenSSL import SSL
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.authority import Authority
@@ -114,6 +115,31 @@ class Following(CertificateCase):
         self.copy(self.one[0], self.key)
         self.copy(self.one[1], self.certificate)
         self.assertEqual(self.name(follower), "one.example")
+
+    def test_reload(self) -> None:
+        """At SIGHUP the files are read at once, changed or not; those that can't be used are an error in the log, with
+        their names, and what was read before stays."""
+        follower = self.follow()
+        context = follower._context
+        follower.reload()
+        self.assertIsNot(follower._context, context)
+        self.copy(self.one[1], self.certificate)
+        with capturedLogs() as events:
+            follower.reload()
+        (line,) = [formatEvent(event) for event in events if event["log_level"] is LogLevel.error]
+        self.assertIn(f"{self.certificate} with {self.key}", line)
+        self.assertEqual(self.name(follower), "live.example")
+        self.copy(self.one[0], self.key)
+        follower.reload()
+        self.assertEqual(self.name(follower), "one.example")
+
+    def test_reload_endpoints(self) -> None:
+        """So it is for all endpoints with a certificate; others are left alone."""
+        texts = [f"ssl:0:privateKey={self.key}:certKey={self.certificate}", "tcp:0"]
+        endpoints = [server_endpoint(MemoryReactorClock(), text) for text in texts]
+        with capturedLogs() as events:
+            certificate.reload_certificates(endpoints)
+        self.assertEqual(len(events), 1)
 
     def test_looked_at_again(self) -> None:
         """A pair that did not fit is looked at again though its files look the same (a chain that is being written)."""

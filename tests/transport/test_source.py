@@ -38,6 +38,20 @@ class Mark(SynchronousTestCase):
         self.assertEqual((via.received, port), (None, 5062))
         self.assertEqual(str(via), "SIP/2.0/UDP 192.0.2.7:5062;x=Y;branch=z9hG4bKabc")
 
+    def test_no_port(self) -> None:
+        """A port that is none is repeated as it was, and the response goes to the source port (field.rst P: Odd
+        end)."""
+        for odd in ("99999", "0", "65536"):
+            via, port = self.marked(f"pbx.example.com:{odd};branch=z9hG4bK1")
+            self.assertEqual((via.sent_by, via.received, port), (f"pbx.example.com:{odd}", "192.0.2.7", PEER.port))
+
+    def test_no_host(self) -> None:
+        """A host that is none is repeated as it was, and the response goes to the source (field.rst T: Odd INVITE)."""
+        for odd in ("(null):5062", "(null)", "a_b%:5062", "$HOST:5062;rport"):
+            via, port = self.marked(f"{odd};branch=z9hG4bK1")
+            self.assertEqual((via.sent_by, via.received, port), (odd.partition(";")[0], "192.0.2.7", PEER.port))
+            self.assertEqual(via.branch, "z9hG4bK1")
+
     def test_rport(self) -> None:
         """One that asks with `rport` gets the source port, and `received` too (RFC 3581 section 4)."""
         via, port = self.marked("192.0.2.7:5062;rport")

@@ -11,9 +11,11 @@ from zope.interface import implementer
 
 from tests.support.configs import config
 from tests.users.test_portals import Avatar, Portal, digest
-from webrtcproxy.config import Config, Domain
+from webrtcproxy.config import Config, Domain, Trunk
+from webrtcproxy.config.numbers import NumberMap
+from webrtcproxy.config.tokens import TokensConfig
 from webrtcproxy.users import plugin
-from webrtcproxy.users.domains import broken_lines, domain_mistakes, domains_of
+from webrtcproxy.users.domains import broken_lines, domain_mistakes, domains_of, silent_numbers
 from webrtcproxy.users.plugin import IPortalPlugin, NoSuchPlugin
 
 
@@ -115,6 +117,39 @@ class CheckTests(DomainsCase):
         """A checker that nobody asks is a mistake."""
         for whole in (self.config(auth=("memory:a:b",)), self.config(self.domain(auth="no"), auth=("memory:a:b",))):
             self.assertIn("--auth", self.refused(whole))
+
+    def test_silent_numbers(self) -> None:
+        """A number that rings nobody is told: its address is of a domain that is served here, and no user's and no
+        group's (docs/numbers.rst: Whom a called number rings). Of others nothing is known."""
+        path, listed = Path(self.mktemp()), Path(self.mktemp())
+        path.write_text("alice@example.com groups=sales\n")
+        listed.write_text("+493099* = bob@example.com alice@example.com\n")
+        rung = ("alice@example.com", "alicia@example.com", "sales@example.com", "x@other.example", "registered")
+        numbers = NumberMap([("+4930", rung), ("+4931", ("+4917012345@example.com",))])
+        trunk = Trunk("one", "one.example", numbers=numbers, numbers_file=listed)
+        whole = replace(self.config(self.domain(users=path)), trunks=(trunk,))
+        own, of_file = map(str, silent_numbers(whole))
+        self.assertTrue(own.startswith("[trunk one] numbers: +4930 can't ring alicia@example.com, "), own)
+        self.assertTrue(of_file.startswith("[trunk one] numbers-file: +493099* can't ring bob@example.com, "), of_file)
+        for unknown in (
+            self.domain(users=path, portal="house:a"), self.domain(), self.domain(users=Path("nowhere")),
+        ):  # fmt: skip
+            self.assertEqual([], list(silent_numbers(replace(whole, domains=(unknown,)))))
+        self.assertEqual([], list(silent_numbers(replace(whole, auth=("memory:a:b",)))))
+        only = replace(whole, domains=(self.domain(users=path, auth="no"),), auth=("memory:a:b",))
+        self.assertEqual(2, len(list(silent_numbers(only))))
+        self.assertEqual([], list(silent_numbers(replace(whole, tokens=TokensConfig(("x",))))))
+
+    def test_many_silent_numbers(self) -> None:
+        """Each address is told once, with one of its numbers, and of many the first ten."""
+        path = Path(self.mktemp())
+        path.write_text("alice@example.com\n")
+        lines = [(f"+4930{each:05}", ("bob@example.com",)) for each in range(10_000)]
+        lines += [(f"+4931{each:05}", (f"x{each}@example.com",)) for each in range(10_000)]
+        trunk = Trunk("one", "one.example", numbers=NumberMap(lines))
+        told = list(map(str, silent_numbers(replace(self.config(self.domain(users=path)), trunks=(trunk,)))))
+        self.assertEqual(10, len(told))
+        self.assertIn("+493000000 and 9999 more can't ring bob@example.com, ", told[0])
 
     def test_broken_lines(self) -> None:
         """The lines of users files that can't be used are told, with file and number."""

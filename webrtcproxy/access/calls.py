@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.access.limits import CallCounts, CallLimit, CountedCall
 from webrtcproxy.access.policy import AccessRequest, Permitted
+from webrtcproxy.access.rates import RateLimits
 from webrtcproxy.access.refusal_log import RefusalLog
 from webrtcproxy.config import Config, Trunk
 from webrtcproxy.config.addresses import network_of
@@ -41,14 +42,18 @@ class CallLimits:
 
     :param config: the whole configuration.
     :param clock: for the time.
+    :param rates: how many calls a minute a trunk gets.
     :param refusals: the log, and the count of refusals.
     :param ended: called at the end of each call that the access policy has permitted.
     """
 
-    def __init__(self, config: Config, clock: IReactorTime, refusals: RefusalLog, ended: Ended) -> None:
+    def __init__(
+        self, config: Config, clock: IReactorTime, rates: RateLimits, refusals: RefusalLog, ended: Ended
+    ) -> None:
         limits = config.limits
         self.clock = clock
         self.ended = ended
+        self._rates = rates
         self._refusals = refusals
         self._counts = CallCounts(clock)
         self._share = _part(config.calls.limit, limits.share)
@@ -99,12 +104,23 @@ class CallLimits:
             limits.insert(0, CallLimit(("subscriptions of user", caller.aor), self._subscriptions_of_user))
         return self.begin(call_id, limits, 503, method)
 
-    def to_trunk(self, caller: Caller | None, host: str, trunk: Trunk) -> Sequence[CallLimit]:
-        """The limits of a call that goes to a trunk, at whose expense it is; only those that there are.
+    def begin_to_trunk(self, call_id: str, caller: Caller | None, host: str, trunk: Trunk) -> CountedCall | None:
+        """Count a call that goes to a trunk.
 
-        :param caller: None for a call of the SIP side.
+        :param caller: at whose expense it is; None for a call of the SIP side.
         :param host: the address that it comes from.
+        :returns: its count, or None where it has no limit but how often the trunk may be called.
+        :raises Denied: with Retry-After: 503 where there are too many calls at the trunk, or too many within the last
+            minute; 403 where the minutes of the user, the address or the trunk are used up.
         """
+        limits = self._limits_to(caller, host, trunk)
+        if limits:
+            self._check(call_id, limits, 503)
+        self._rates.check_callee(call_id, trunk)
+        return self._counts.begin(limits) if limits else None
+
+    def _limits_to(self, caller: Caller | None, host: str, trunk: Trunk) -> Sequence[CallLimit]:
+        """The limits of a call that goes to a trunk; only those that there are."""
         limits = self._to_trunks[trunk.name]
         if caller is None:
             return limits
@@ -125,6 +141,11 @@ class CallLimits:
         :param method: of its request, for the log.
         :raises Denied: with that status, or 403 where the time of a day is used up.
         """
+        self._check(call_id, limits, busy, method)
+        return self._counts.begin(limits)
+
+    def _check(self, call_id: str, limits: Sequence[CallLimit], busy: int, method: str = "INVITE") -> None:
+        """Check that none of some limits is reached."""
         for limit in limits:
             if self._counts.is_full(limit):
                 kind, name = limit.key
@@ -138,7 +159,6 @@ class CallLimits:
                 denied = Denied(403, "Minutes Of This Day Used Up", "minutes_limit", retry_after=wait)
                 why = f"the {kind} {name} are used up: {_OPTIONS[kind]} = {limit.seconds / 60:.0f}"
                 raise self._refusals.denied(denied, call_id, method, limit.key, why)
-        return self._counts.begin(limits)
 
     def _from_trunk(self, trunk: Trunk) -> Sequence[CallLimit]:
         share = CallLimit(("calls from", trunk.name), self._share)
@@ -160,8 +180,8 @@ class PermittedCall:
     """
 
     __slots__ = (
-        "_answered_at", "_call_id", "_caller", "_counted", "_end", "_host", "_limits", "_permitted", "_reached",
-        "_timer",
+        "_answered_at", "_call_id", "_caller", "_counted", "_end", "_host", "_is_joined", "_joined", "_limits",
+        "_permitted", "_reached", "_timer",
     )  # fmt: skip
 
     def __init__(
@@ -177,14 +197,16 @@ class PermittedCall:
         self._permitted: Permitted | None = None
         self._answered_at = 0.0
         self._timer: IDelayedCall | None = None
+        self._joined: list[PermittedCall] = []
+        self._is_joined = False
 
     def goes_to(self, trunk: Trunk | None, permitted: Permitted | None) -> None:
         """A target of the call is found; a further one where it is redirected or transferred.
 
         :param trunk: where it leads, or None.
         :param permitted: what the access policy has permitted, where it was asked.
-        :raises Denied: 503 where there are too many calls at that trunk, 403 where the minutes of the user, the address
-            or the trunk are used up; with Retry-After.
+        :raises Denied: 503 where there are too many calls at that trunk, or too many within the last minute; 403 where
+            the minutes of the user, the address or the trunk are used up; with Retry-After.
         """
         limits, end = self._limits, self._end
         if len(self._counted) > self._reached:
@@ -193,9 +215,8 @@ class PermittedCall:
             caller, host = self._caller, self._host
             if permitted is not None:  # a transferor pays for the call that it has asked for
                 caller, host = permitted.question.caller, permitted.question.address
-            to_trunk = limits.to_trunk(caller, host, trunk)
-            if to_trunk:
-                counted = limits.begin(self._call_id, to_trunk, 503)
+            counted = limits.begin_to_trunk(self._call_id, caller, host, trunk)
+            if counted is not None:
                 self._counted.append(counted)
                 if end is not None:
                     counted.answered(end)
@@ -212,7 +233,8 @@ class PermittedCall:
     @property
     def permitted(self) -> Permitted | None:
         """What the access policy has permitted last; None where it was not asked, as about a call that comes in."""
-        return self._permitted
+        found = (each._permitted for each in (self, *self._joined) if each._permitted is not None)
+        return next(found, None)
 
     def answered(self, end: Callable[[], None]) -> None:
         """The caller has got its 2xx.
@@ -235,8 +257,39 @@ class PermittedCall:
         while len(self._counted) > self._reached:
             self._counted.pop().ended()
 
+    def join(self, other: PermittedCall, caller_left: bool) -> None:
+        """The call goes on with an end of another one, which is over by itself: what that one is counted for, and the
+        time that it has been given, hold until this call is over.
+
+        :param other: it is answered, too.
+        :param caller_left: its caller is the one that has brought both together and leaves.
+        """
+        assert self._end is not None
+        if caller_left:
+            other._counted.pop(0).ended()  # for the caller it is no call any more; its minutes are
+            other._reached -= 1
+        for each in (other, *other._joined):
+            each._go_on_in_another(self._end)
+            if each._counted or each._permitted is not None:
+                self._joined.append(each)
+        other._joined.clear()
+
+    def _go_on_in_another(self, end: Callable[[], None]) -> None:
+        self._is_joined, self._end = True, end
+        for counted in self._counted:
+            counted.ends_with(end)
+        timer = self._timer
+        if timer is not None and timer.active():
+            self._start_timer(end, max(0.001, timer.getTime() - self._limits.clock.seconds()))
+
     def over(self) -> None:
-        """The call has ended."""
+        """The call has ended. One that goes on in another ends with that."""
+        if self._is_joined:
+            return
+        for each in (self, *self._joined):
+            each._over()
+
+    def _over(self) -> None:
         if self._timer is not None:
             self._stop_timer()
         for counted in self._counted:

@@ -31,6 +31,7 @@ from webrtcproxy.config import Config, Trunk
 from webrtcproxy.runtime.errors import Denied, DeniedByRule, Refusal
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.telephone import number_in
 from webrtcproxy.sip.uri import Uri
 
 log = Logger()
@@ -54,7 +55,7 @@ class AccessControl:
         access = config.access
         refusals = RefusalLog(clock, metrics)
         self.rates = RateLimits(config, clock, refusals)
-        self.calls = CallLimits(config, clock, refusals, self._ended)
+        self.calls = CallLimits(config, clock, self.rates, refusals, self._ended)
         self._metrics = metrics
         self._clock = clock
         self._refusals = refusals
@@ -77,6 +78,8 @@ class AccessControl:
         """
         uri = request.request_uri if target is None else target
         numbers = () if request.method == "REGISTER" else self._numbers(request, uri, target is None)
+        if trunk is not None and trunk.number_format.converts and numbers:
+            numbers += self._converted(trunk, uri, request.to.address if target is None else uri, numbers)
         name = "" if trunk is None else trunk.name
         return AccessRequest(request.method, caller, host, uri, numbers, name, request.call_id)
 
@@ -91,6 +94,15 @@ class AccessControl:
                 if other:
                     return (called, other) if called else (other,)
         return (called,) if called else ()
+
+    def _converted(
+        self, trunk: Trunk, uri: Uri, to: Uri, known: tuple[Sequence[str], ...]
+    ) -> tuple[Sequence[str], ...]:
+        """The numbers for which those of two URIs are taken when they are written as a trunk has them, if no reading is
+        the same."""
+        read = {reading for readings in known for reading in readings}
+        found = [trunk.number_format.dialled(number_in(each.user or "") or "-") for each in (uri, to)]
+        return tuple((number,) for number in dict.fromkeys(found) if number is not None and number not in read)
 
     def decide(self, question: AccessRequest) -> Permitted | Deferred[Permitted]:
         """Ask the policy.

@@ -133,6 +133,7 @@ class LoginGuard:
     :param config: when and for how long addresses are banned.
     :param bans: the bans; None for new ones.
     :param metrics: counts failed logins.
+    :ivar clock: the same clock.
     :ivar bans: the bans.
     :ivar logged_in: called with network and address-of-record of a pair that has become known here, or has not been
         for a day: for the other processes.
@@ -141,7 +142,7 @@ class LoginGuard:
     def __init__(
         self, clock: IReactorTime, config: BansConfig, bans: Bans | None = None, metrics: Metrics | None = None
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self._after = config.after
         self._metrics = metrics or Metrics()
         self.bans = Bans(clock, config, metrics=self._metrics) if bans is None else bans
@@ -168,7 +169,7 @@ class LoginGuard:
         ban = self.bans.remaining(host)
         if own is None and of_network is None and not ban and not self._of_sites:
             return 0.0  # nearly always
-        now = self._clock.seconds()
+        now = self.clock.seconds()
         if is_proven or self._is_known(network, aor, now):
             return 0.0 if own is None else own.wait(SLOWEST_KNOWN, now)
         if ban:
@@ -189,7 +190,7 @@ class LoginGuard:
     def knows(self, host: str, aor: str) -> bool:
         """Whether a user has logged in from an address before."""
         users = self._known.get(network_of(host))
-        return users is not None and users.get(aor[:LONGEST_NAME], 0.0) > self._clock.seconds()
+        return users is not None and users.get(aor[:LONGEST_NAME], 0.0) > self.clock.seconds()
 
     def check(
         self, host: str, aor: str, what: str, status: int = 503, is_proven: bool = False, is_early: bool = True
@@ -208,11 +209,11 @@ class LoginGuard:
                 self._came_early(host, aor)
             self._metrics.refused("login_delay")
             log.info(
-                "{call}: a login of {aor} from {host} has to wait {delay:.0f} s after failed ones ([bans])",
+                "{call}: a login of {aor} from {host} has to wait {delay} s after failed ones ([bans])",
                 call=what,
                 aor=aor,
                 host=host,
-                delay=delay,
+                delay=math.ceil(delay),
             )
             raise Refusal(status, "Too Many Failed Logins", [("Retry-After", str(math.ceil(delay)))])
 
@@ -229,7 +230,7 @@ class LoginGuard:
         :param aor: the address-of-record that it was for; it need not exist.
         :param is_proven: whether the browser has proven it on its connection.
         """
-        network, now = network_of(host), self._clock.seconds()
+        network, now = network_of(host), self.clock.seconds()
         aor = aor[:LONGEST_NAME]
         self._metrics.login_failed()
         _counted(self._of_pairs, (network, aor, is_proven), now)
@@ -252,7 +253,7 @@ class LoginGuard:
         failures = self._of_networks.get(network)
         if (failures is not None and target in failures.targets) or self.bans.is_exempt(host):
             return
-        self._charge(host, network, self._clock.seconds(), "probes")
+        self._charge(host, network, self.clock.seconds(), "probes")
         targets = self._of_networks[network].targets
         if len(targets) < TARGETS:
             targets.add(target)
@@ -264,7 +265,7 @@ class LoginGuard:
         :param aor: the address-of-record of the user.
         :param is_proven: whether the browser had proven it on its connection before.
         """
-        network, now = network_of(host), self._clock.seconds()
+        network, now = network_of(host), self.clock.seconds()
         aor = aor[:LONGEST_NAME]
         self._of_pairs.pop((network, aor, True), None)
         users = self._known.get(network)
@@ -277,7 +278,7 @@ class LoginGuard:
 
     def logged_in_elsewhere(self, network: str, aor: str) -> None:
         """A login has succeeded in another process; `logged_in` has told it."""
-        now = self._clock.seconds()
+        now = self.clock.seconds()
         self._take_back(network, aor, now)
         self._remember(network, aor, now)
 
@@ -320,7 +321,7 @@ class LoginGuard:
             return
         failures.early += 1
         may = self._after + self._allowance(network_of(host))
-        if failures.left(self._clock.seconds()) + failures.early / EARLY >= may:
+        if failures.left(self.clock.seconds()) + failures.early / EARLY >= may:
             self.bans.ban(host, "logins")
 
     def _charge(self, host: str, network: str, now: float, why: BanReason) -> None:
@@ -340,7 +341,7 @@ class LoginGuard:
 
     def _has_known(self, network: str) -> bool:
         users = self._known.get(network)
-        now = self._clock.seconds()
+        now = self.clock.seconds()
         return users is not None and any(until > now for until in users.values())
 
 

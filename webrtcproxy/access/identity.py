@@ -12,11 +12,11 @@ from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.mending import readable_addresses
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.plain import ANONYMOUS_HOST
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
-from webrtcproxy.users.attributes import number_in
 from webrtcproxy.users.user import User
 
 log = Logger()
@@ -113,8 +113,12 @@ def may_show(user: User, claimed: Uri) -> bool:
     aor = claimed.aor
     if aor == user.aor or aor in user.account_aors or is_anonymous(claimed, (user.aor,)):
         return True
-    number = number_in(claimed.user or "")
-    return number in user.numbers and claimed.host.lower() in ("", user.domain)
+    return _own_number(user, claimed) is not None
+
+
+def _own_number(user: User, claimed: Uri) -> str | None:
+    """The number of the user's that an address is, at its domain or at none."""
+    return user.own_number(claimed) if claimed.host.lower() in ("", user.domain) else None
 
 
 def is_anonymous(address: Uri, aors: Sequence[str] = ()) -> bool:
@@ -135,17 +139,22 @@ def check_referred_by(
     replace: bool,
 ) -> None:
     """Let the Referred-By of a browser's request name nobody but its user, or who has referred it (RFC 3892). Its user
-    is named by no other display name than that of its account, and nothing is claimed beside the address.
+    is named by no other display name than that of its account, and nothing is claimed beside the address. One that is
+    malformed is mended where its meaning is plain.
 
     :param aors: those of the browser on `flow`: proven ones, and those of the dialog that the request is within.
     :param referrers: the Referred-By of those who have referred it.
     :param replace: whether one that is another's is mended: the proven address is written into a REFER, and nothing
         into another request.
     :raises Refusal: 403 where it is another's.
+    :raises BadMessage: 400 where it can't be read, unless that is mended.
     """
     values = request.headers.lines("Referred-By")
+    named = [_read(value) for value in values]
+    if None in named and not replace:
+        raise BadMessage("Bad Referred-By")
     users = [user for user in (proofs.caller(flow, aor).user for aor in aors) if user is not None]
-    crossing = [_referred_by(value, aors, users, referrers) for value in values]
+    crossing = [None if each is None else _referred_by(each, aors, users, referrers) for each in named]
     if None in crossing and not replace:
         log.info("{call}: refused, its Referred-By is another's than {aors}", call=request.log_id, aors=", ".join(aors))
         raise Refusal(403, "Referred-By Is Not Yours")
@@ -158,19 +167,24 @@ def check_referred_by(
         request.headers.add("Referred-By", value)
 
 
-def _referred_by(value: str, aors: Sequence[str], users: Iterable[User], referrers: Iterable[str]) -> str | None:
+def _read(value: str) -> NameAddr | None:
+    """A Referred-By, mended where that is needed; None where it can't be read."""
+    found = readable_addresses([value])
+    return found[0] if len(found) == 1 else None
+
+
+def _referred_by(named: NameAddr, aors: Sequence[str], users: Iterable[User], referrers: Iterable[str]) -> str | None:
     """A Referred-By as it crosses; None where it is another's."""
-    try:
-        named = NameAddr.parse(value)
-        address = named.address
-        if any(_repeats(named, NameAddr.parse(referrer)) for referrer in referrers):
-            return value
-    except BadMessage:
-        return None
+    address = named.address
+    if any(_repeats(named, NameAddr.parse(referrer)) for referrer in referrers):
+        return str(named)
     shown = replace_parts(address, password=None, params=(), headers="")
     params = tuple(param for param in named.params if param[0].lower() == "cid")
     for user in users:
-        if may_show(user, address):
+        number = _own_number(user, address)
+        if number is not None:
+            shown = replace_parts(shown, user=number.replace("#", "%23"))
+        if number is not None or may_show(user, address):
             return str(NameAddr(named.display and user.display_name, str(shown), params))
     if address.aor in aors or is_anonymous(address, aors):
         return str(NameAddr(named.display, str(shown), params))

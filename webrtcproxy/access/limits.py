@@ -52,21 +52,20 @@ class Rates:
         """How many keys are remembered."""
         return len(self._full_at)
 
-    def take(self, *buckets: Bucket) -> tuple[Bucket, float] | None:
+    def take(self, *buckets: Bucket) -> tuple[int, float] | None:
         """Take a token from each of these buckets; none from any where one of them is empty.
 
-        :returns: the first one that is empty, and the seconds until it has a token; None where all had one.
+        :returns: the place of the first one that is empty, from 0 on, and the seconds until it has a token; None where
+            all had one.
         """
         now = self._clock.seconds()
         if now >= self._sweep_at:
             self._sweep(now)
         full_at = self._full_at
-        for bucket in buckets:
-            full = full_at.get(bucket[0], now)
-            if full > now:
-                _, per_minute, burst = bucket
-                if per_minute and full - now > 60.0 / per_minute * (burst - 1):
-                    return bucket, full - now - 60.0 / per_minute * (burst - 1)
+        for place, (key, per_minute, burst) in enumerate(buckets):
+            full = full_at.get(key, now)
+            if full > now and per_minute and full - now > 60.0 / per_minute * (burst - 1):
+                return place, full - now - 60.0 / per_minute * (burst - 1)
         for key, per_minute, _ in buckets:
             if per_minute:
                 full = full_at.pop(key, now)
@@ -234,6 +233,10 @@ class CountedCall:
         for limit in self.limits:
             if limit.seconds:
                 self._counts.talks(self, limit)
+
+    def ends_with(self, end: Callable[[], None]) -> None:
+        """From now on, `end` is what ends it where it has to end."""
+        self._end = end
 
     def time_up(self) -> None:
         """The time of one of its keys is used up."""

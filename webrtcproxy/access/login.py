@@ -22,9 +22,9 @@ from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.authentication import Challenge, Credentials
 from webrtcproxy.sip.digest import algorithm_of, username_of
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
-from webrtcproxy.sip.uri import Uri, normal
+from webrtcproxy.sip.refer_to import refer_to
+from webrtcproxy.sip.uri import Uri, normal_user
 from webrtcproxy.transport.flow import Flow
 from webrtcproxy.users.credentials import SipDigest
 from webrtcproxy.users.domains import Domains, ServedDomain
@@ -107,7 +107,7 @@ class DigestScheme:
 
     def claimed(self, domain: ServedDomain, credentials: Credentials) -> str:
         username = username_of(credentials.params)
-        return f"{normal(username)}@{domain.name}" if username else ""
+        return f"{normal_user(username)}@{domain.name}" if username else ""
 
     def renews(self, credentials: Credentials, flow: Flow) -> bool:
         """A digest is a login for one request."""
@@ -200,7 +200,7 @@ class Logins:
         if not len(self._domains):
             return None
         try:
-            target = NameAddr.parse(refer.headers.get("Refer-To") or "").address
+            target = refer_to(refer.headers).address
         except BadMessage:
             return None
         return self._needed(caller, target, flow)

@@ -28,6 +28,8 @@ WAITING = 4_000
 """Logins of one network that may wait: of all browsers behind a reverse proxy that nobody has named, or of a load test
 at a registrar that challenges nobody. Each of them waits no longer than any REGISTER."""
 
+PER_TURN = 50
+"""Logins that are let on, or refused when their turn comes, in one turn of the reactor: takes some 10 milliseconds."""
 
 _Key = tuple[str, Authority, str]
 """Network, authority, and the user that has a line of his own."""
@@ -37,7 +39,8 @@ class _Line:
     """The logins of one network at one authority; those of a user who is known there are a line of their own.
 
     :param key: the network, the authority, and that user or nobody.
-    :ivar busy: whether logins are being let on: one that ends meanwhile only makes room.
+    :ivar busy: whether logins are being let on, now or in the next turn of the reactor: one that ends meanwhile only
+        makes room.
     """
 
     __slots__ = ("busy", "key", "underway", "waiting", "window")
@@ -133,7 +136,7 @@ class LoginQueue:
         if line is None:
             line = self._lines[key] = _Line(key)
         login = PendingLogin(self, line, host, aor, what)
-        if line.underway < line.window:
+        if line.underway < line.window and not line.waiting:
             line.underway += 1
         elif len(line.waiting) >= WAITING:
             raise Refusal(self._status, "Too Many Logins", [("Retry-After", "5")])
@@ -163,13 +166,20 @@ class LoginQueue:
         line.underway -= 1
         if succeeded is not None:
             line.window = min(line.window + 1, WIDEST) if succeeded else max(line.window // 2, 1)
-        if line.busy:
+        if not line.busy:
+            self._next(line)
+
+    def _next(self, line: _Line) -> None:
+        """Let on those whose turn has come, some of them in the next turn of the reactor where there are many."""
+        line.busy = True
+        for _ in range(PER_TURN):
+            if not line.waiting or line.underway >= line.window:
+                break
+            self._let_on(line, line.waiting.popleft())
+        if line.waiting and line.underway < line.window:
+            self._guard.clock.callLater(0, self._next, line)
             return
-        if line.waiting:
-            line.busy = True
-            while line.waiting and line.underway < line.window:
-                self._let_on(line, line.waiting.popleft())
-            line.busy = False
+        line.busy = False
         if not line.underway:
             del self._lines[line.key]
 

@@ -12,14 +12,33 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from webrtcproxy.access.spellings import among_letters, decoded, half_decoded
-from webrtcproxy.config.rules import TRUNK_PREFIXES, normal_prefix
-from webrtcproxy.sip.uri import VISUAL_SEPARATORS, Uri
+from webrtcproxy.config.dialling import (
+    after_plus,
+    begins_national,
+    keeps_zero,
+    possible_prefixes,
+    rule_prefixes,
+    trunk_prefix,
+)
+from webrtcproxy.config.rules import normal_prefix
+from webrtcproxy.sip.telephone import VISUAL_SEPARATORS
+from webrtcproxy.sip.uri import Uri
 
 SHORTEST_INTERNATIONAL = 8
 """Digits from which on a number without ``+`` or prefix may begin with a country code: extensions are shorter."""
 
 SHORTEST_NATIONAL = 7
 """Digits from which on a number may be a national one: shorter ones are extensions and short numbers of services."""
+
+MOST_DIAL_PREFIXES: Final = 3
+"""How many of `dial_prefixes` may stand one after the other: an outside line, and the code of a carrier after it."""
+
+SHORTEST_BARE: Final = 2
+"""Digits of the shortest beginning in `deny` that begins an international number as well, without ``+``: a single one
+is an outside line, or the beginning of extensions."""
+
+SHORTEST_BARE_NATIONAL: Final = 3
+"""Digits of the shortest that begins a national number as well, without what stands before these."""
 
 UNCLEAR: Final = "?"
 """The last reading of what is more than a number: letters beside the digits, a ``+`` that is not the first sign. Nobody
@@ -45,21 +64,27 @@ class DialPlan:
     """How numbers are dialled where the proxy is.
 
     :param country: the country code without ``+``; empty where national numbers are known only as they are dialled.
-    :param international_prefixes: what may stand for ``+``: ``00``, ``011``.
+    :param written: what the configuration says that stands for ``+``; empty for what does so in the country, and for
+        what a provider may take for it besides.
     :param dial_prefixes: what else a provider takes before a number: a digit for an outside line, a carrier's code.
     """
 
     def __init__(
         self,
         country: str = "",
-        international_prefixes: Iterable[str] = ("00", "011"),
+        written: tuple[str, ...] = (),
         dial_prefixes: Iterable[str] = (),
     ) -> None:
         self._country = country
-        self._trunk_prefix = TRUNK_PREFIXES.get(country, "0")
-        self._international = tuple(international_prefixes)
+        self._trunk_prefix = trunk_prefix(country)
+        self._likely = rule_prefixes(country, written)
+        self._international = possible_prefixes(country, written)
         self._dial_prefixes = tuple(dial_prefixes)
-        self._home = "+" + country if country and self._trunk_prefix in ("0", "1") else ""
+        self._has_nested = any(
+            one != other and one.startswith(other) for one in self._international for other in self._international
+        )
+        self._home = "+" + country if country and self._trunk_prefix in ("0", "1", "06") else ""
+        self._may_drop_zero = bool(country) and not self._trunk_prefix and not keeps_zero(country)
         self._doubled = self._home + self._trunk_prefix
 
     def readings(self, uri: Uri) -> Sequence[str]:
@@ -114,7 +139,23 @@ class DialPlan:
 
     def normal_prefix(self, prefix: str) -> str:
         """A prefix of a rule in the form in which `readings` has its numbers."""
-        return normal_prefix(prefix, self._country, self._international)
+        return normal_prefix(prefix, self._country, self._likely)
+
+    def denied_forms(self, number: str) -> Sequence[str]:
+        """The forms of a number of `deny`, or of the beginning of numbers, each as `readings` may have it. Digits
+        without anything before them may be meant as an international number, or as a national one.
+
+        :param number: digits, perhaps after ``+`` or within a code of a service.
+        """
+        found = [normal_prefix(number, self._country, self._likely)]
+        if self._has_nested:
+            found += [normal_prefix(number, self._country, (each,)) for each in self._likely]
+        if found == [number] and _is_digits(number) and number[0] != "0":
+            if len(number) >= SHORTEST_BARE:
+                found.append("+" + number)
+            if self._country and len(number) >= SHORTEST_BARE_NATIONAL:
+                found.append(f"+{self._country}{number}")
+        return found
 
     def _of_parameter(self, name: str, value: str, number: str) -> list[str]:
         """The readings that a parameter of a number adds."""
@@ -131,7 +172,16 @@ class DialPlan:
 
     def _of_text(self, text: str, is_phone: bool) -> list[str]:
         """The readings of a number as people write it: up to a pause, or another end of it, and as a whole."""
-        is_code = _not_dialled.sub("", text)[:1] in ("*", "#")
+        dialled = _not_dialled.sub("", text)
+        is_code = dialled[:1] in ("*", "#")
+        if self._dial_prefixes and not is_code:
+            for rest in self._behind_dial_prefixes(dialled):
+                if rest[0] in "*#":  # a code of a service on an outside line
+                    return [*self._of_text(rest, is_phone), *self._up_to_end(text, is_code, is_phone)]
+        return self._up_to_end(text, is_code, is_phone)
+
+    def _up_to_end(self, text: str, is_code: bool, is_phone: bool) -> list[str]:
+        """The readings of a number up to its end, and as a whole."""
         end = (_pause if is_code else _end).search(text)
         head = text[: end.start()] if end else text
         if end is None or _has_letters(head):
@@ -186,17 +236,29 @@ class DialPlan:
         """The readings of digits without a plus."""
         found = [self._meant(digits), digits]
         found += self._also(digits)
-        for begin in self._dial_prefixes:
-            rest = digits.removeprefix(begin)
-            if rest and rest != digits:
-                found += [self._meant(rest), rest, *self._also(rest)]
+        for rest in self._behind_dial_prefixes(digits) if self._dial_prefixes else ():
+            found += [self._meant(rest), rest, *self._also(rest)]
+        return tuple(dict.fromkeys(found))
+
+    def _behind_dial_prefixes(self, dialled: str) -> Sequence[str]:
+        """What stands after one of `dial_prefixes`, or several of them; empty where there is none."""
+        found: list[str] = []
+        last = [dialled]
+        for _ in range(MOST_DIAL_PREFIXES):
+            last = [
+                text[len(begin) :]
+                for text in last
+                for begin in self._dial_prefixes
+                if text.startswith(begin) and text != begin
+            ]
+            found += last
         return tuple(dict.fromkeys(found))
 
     def _meant(self, digits: str) -> str:
         """What digits without a plus most likely are."""
-        for prefix in self._international:
-            if digits.startswith(prefix) and len(digits) > len(prefix):
-                return "+" + digits[len(prefix) :].lstrip("0")
+        for rest, _ in after_plus(digits, self._likely) if digits.startswith(self._likely) else ():
+            if rest:
+                return "+" + rest.lstrip("0")
         if not self._country or len(digits) < SHORTEST_NATIONAL:
             return digits
         return f"+{self._country}{digits.removeprefix(self._trunk_prefix)}"
@@ -204,9 +266,15 @@ class DialPlan:
     def _also(self, digits: str) -> list[str]:
         """What else digits may be: an international number without its prefix, a national one without its own."""
         found = []
+        if digits.startswith(self._international):
+            found += ["+" + rest.lstrip("0") for rest, _ in after_plus(digits, self._international) if rest]
+            if len(digits) >= SHORTEST_NATIONAL and begins_national(digits, self._country):
+                found.append(f"+{self._country}{digits.removeprefix(self._trunk_prefix)}")
+        if self._may_drop_zero and digits[0] == "0" and len(digits) > SHORTEST_NATIONAL:
+            found.append(f"+{self._country}{digits[1:]}")
         if len(digits) >= SHORTEST_INTERNATIONAL and not digits.startswith("0"):
             found.append("+" + digits)
-        if self._country and len(digits) >= SHORTEST_NATIONAL and not digits.startswith(self._international):
+        if self._country and len(digits) >= SHORTEST_NATIONAL and not digits.startswith(self._likely):
             found.append(f"+{self._country}{digits}")
         return found
 

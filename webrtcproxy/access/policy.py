@@ -21,7 +21,7 @@ from zope.interface import Attribute, Interface
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.access.numbers import DialPlan
 from webrtcproxy.access.rules import Rules
-from webrtcproxy.config import Config, ConfigError
+from webrtcproxy.config import AccessConfig, Config, ConfigError, Trunk
 from webrtcproxy.config.rules import RuleWords
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import DeniedByRule
@@ -168,7 +168,9 @@ class RulePolicy:
         self._config = config
         self._general = Rules(plan, trunks, access.allow, access.deny)
         self._of_trunks = {
-            trunk.name: Rules(plan, trunks, trunk.allow, trunk.deny) for trunk in trunks if trunk.allow or trunk.deny
+            trunk.name: Rules(plan, trunks, trunk.allow, trunk.deny, _plan_of(trunk, access))
+            for trunk in trunks
+            if trunk.allow or trunk.deny
         }
         self._of_users: BoundedDict[tuple[RuleWords, RuleWords], Rules] = BoundedDict(1024)
 
@@ -207,3 +209,9 @@ class RulePolicy:
             rules = Rules(self._plan, self._config.trunks, access.allow | user.allow, access.deny | user.deny)
             self._of_users[key] = rules
         return rules
+
+
+def _plan_of(trunk: Trunk, access: AccessConfig) -> DialPlan | None:
+    """How numbers are dialled in the country of a trunk, where that is another one."""
+    country = trunk.number_format.country.code
+    return None if country in ("", access.country) else DialPlan(country, access.international_prefixes)

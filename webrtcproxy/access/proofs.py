@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.access.caller import STRANGER, Authority, Caller
-from webrtcproxy.sip.authentication import Credentials, parse_challenges
+from webrtcproxy.sip.authentication import Credentials, readable_challenges
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transport.flow import Flow
@@ -131,6 +131,13 @@ class Proofs:
         known.callers_until = min(each.until for each in valid.values())
         return caller
 
+    def user(self, flow: Flow, aor: str) -> User | None:
+        """The user with this AOR on a flow, as it is now, also where the time of the proof is just over; None where
+        there is none."""
+        known = self._flows.get(flow)
+        proof = None if known is None else known.by_aor.get(aor)
+        return None if proof is None else proof.user
+
     def lasting(self, flow: Flow, aor: str, authority: Authority) -> User | None:
         """The user whose login for the whole connection has proven this AOR; None where there was none."""
         known = self._flows.get(flow)
@@ -188,6 +195,23 @@ class Proofs:
             del known.by_aor[aor]
             if not known.by_aor and not known.challenges:
                 self._drop(flow)
+        return changes
+
+    def renew_users(self, renewed: Callable[[User], User]) -> list[tuple[User, User]]:
+        """Something that belongs to users has changed.
+
+        :param renewed: returns a user as it is now.
+        :returns: for each browser with a user who is another now, who it was before, and who it is now.
+        """
+        changes: list[tuple[User, User]] = []
+        for known in self._flows.values():
+            for aor, proof in known.by_aor.items():
+                before = proof.user
+                now = None if before is None else renewed(before)
+                if before is not None and now is not None and now != before:
+                    known.by_aor[aor] = Proof(proof.authority, proof.until, now, proof.lasting)
+                    known.callers.clear()
+                    changes.append((before, now))
         return changes
 
     def challenged(self, flow: Flow, aor: str, authority: Authority, nonces: Iterable[str]) -> None:
@@ -251,12 +275,5 @@ def nonces_of(request: Request) -> list[str]:
 
 def nonces_offered(response: Response) -> list[str]:
     """The nonces of the challenges in a response; of those that can be read."""
-    nonces = []
-    for name in ("WWW-Authenticate", "Proxy-Authenticate"):
-        for line in response.headers.lines(name):
-            try:
-                challenges = parse_challenges([line])
-            except BadMessage:
-                continue
-            nonces += [challenge.params["nonce"] for challenge in challenges if challenge.params.get("nonce")]
-    return nonces
+    lines = [line for name in ("WWW-Authenticate", "Proxy-Authenticate") for line in response.headers.lines(name)]
+    return [nonce for challenge in readable_challenges(lines) if (nonce := challenge.params.get("nonce"))]

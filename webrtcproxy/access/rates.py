@@ -1,4 +1,5 @@
-"""RateLimits: how often a user, an address and a trunk may send requests outside of dialogs.
+"""RateLimits: how often a user, an address and a trunk may send requests outside of dialogs, and how often a trunk
+may be called, and be sent messages that may cost money.
 
 The limits are of a user over all its connections, of an address over all its users, and of a trunk (`LimitsConfig`,
 `TrunkLimits`). They are looked at in this order, and nothing is taken where one of them refuses: so a user that is over
@@ -88,14 +89,16 @@ class RateLimits:
         """
         user, whole = keys
         per_address = self._address[kind]
-        of_user, of_address = (user, most, most), (whole, per_address, per_address)
-        empty = self._rates[kind].take(of_user, of_address)
+        empty = self._rates[kind].take((user, most, most), (whole, per_address, per_address))
         if empty is None:
             return
-        bucket, wait = empty
-        if bucket is of_address:
-            self._refuse(request, kind, place, "address", per_address, wait)
-        self._refuse(request, kind, f"user {aor}" if aor else f"all without a login at {place}", "user", most, wait)
+        call_id, method = request.log_id, request.method
+        which, wait = empty
+        if which == 1:
+            option = f"[limits] address-{kind}-per-minute"
+            self._refuse(call_id, method, kind, place, option, per_address, wait)
+        who = f"user {aor}" if aor else f"all without a login at {place}"
+        self._refuse(call_id, method, kind, who, f"[limits] user-{kind}-per-minute", most, wait)
 
     def check_peer(self, request: Request, host: str, trunk: Trunk | None) -> None:
         """Count an INVITE of the SIP side outside of dialogs.
@@ -109,13 +112,39 @@ class RateLimits:
         most = limits.rate(self._calls)
         empty = self._rates["calls"].take((("from", name), most, max(1, most // 6)))
         if empty is not None:
-            self._refuse(request, "calls", name, "trunk", most, empty[1])
+            self._refuse(request.log_id, "INVITE", "calls", name, "calls-per-minute", most, empty[1])
 
-    def _refuse(self, request: Request, kind: Kind, who: str, of: str, most: int, wait: float) -> NoReturn:
-        option = f"{kind}-per-minute" if of == "trunk" else f"[limits] {of}-{kind}-per-minute"
+    def check_callee(self, call_id: str, trunk: Trunk, method: str = "INVITE") -> None:
+        """Count a call that goes to a trunk, or that it is to make by itself.
+
+        :param call_id: its Call-ID, as it may stand in the log.
+        :param method: INVITE, or REFER.
+        :raises Denied: 503 with Retry-After where there were too many within the last minute.
+        """
+        most = trunk.limits.calls_to_per_minute
+        if most:
+            self._take_to(call_id, method, "calls", trunk, "calls-to-per-minute", most)
+
+    def check_message(self, call_id: str, trunk: Trunk) -> None:
+        """Count a MESSAGE that goes to a number at a trunk.
+
+        :param call_id: its Call-ID, as it may stand in the log.
+        :raises Denied: 503 with Retry-After where there were too many within the last minute.
+        """
+        most = trunk.limits.messages_to_per_minute
+        if most:
+            self._take_to(call_id, "MESSAGE", "messages", trunk, "messages-to-per-minute", most)
+
+    def _take_to(self, call_id: str, method: str, kind: Kind, trunk: Trunk, option: str, most: int) -> None:
+        """Count a request that goes to a trunk."""
+        empty = self._rates[kind].take((("to", trunk.name), most, most))
+        if empty is not None:
+            self._refuse(call_id, method, kind, f"trunk {trunk.name}", option, most, empty[1])
+
+    def _refuse(self, call_id: str, method: str, kind: Kind, who: str, option: str, most: int, wait: float) -> NoReturn:
         why = f"more than {option} = {most} of {who}"
         denied = Denied(503, f"Too Many {_NAMES[kind]}", "rate_limit", retry_after=wait)
-        raise self._refusals.denied(denied, request.log_id, request.method, (kind, who), why)
+        raise self._refusals.denied(denied, call_id, method, (option, who), why)
 
 
 def _rates(limits: PartyLimits) -> dict[Kind, int]:

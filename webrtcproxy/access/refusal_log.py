@@ -7,30 +7,23 @@ from collections.abc import Hashable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Denied
 from webrtcproxy.runtime.metrics import Metrics
+from webrtcproxy.runtime.quiet import Quiet
 
 log = Logger()
 
-QUIET = 1.0
-"""Seconds for which no further line about the same key is written; the next one says how many were left out."""
-
-MAX_KEYS = 1024
-"""Keys that are remembered."""
-
 
 class RefusalLog:
-    """Counts each refusal, and writes a line for it, but not more than one in `QUIET` seconds for the same key.
+    """Counts each refusal, and writes a line for it, but not too many for the same key (`Quiet`).
 
     :param clock: for the time.
     :param metrics: counts them.
     """
 
     def __init__(self, clock: IReactorTime, metrics: Metrics) -> None:
-        self._clock = clock
         self._metrics = metrics
-        self._last: BoundedDict[Hashable, tuple[float, int]] = BoundedDict(MAX_KEYS)
+        self._quiet = Quiet(clock)
 
     def denied(self, denied: Denied, call_id: str, method: str, key: Hashable, why: str) -> Denied:
         """A request is refused.
@@ -41,17 +34,7 @@ class RefusalLog:
         :returns: `denied`, to be raised.
         """
         self._metrics.refused(denied.counted)
-        now = self._clock.seconds()
-        last, more = self._last.get(key, (now - QUIET, 0))
-        if now - last < QUIET:
-            self._last[key] = last, more + 1
-            return denied
-        self._last.renew(key, (now, 0))
-        log.info(
-            "{call}: {method} is refused, {why}{more}",
-            call=call_id,
-            method=method,
-            why=why,
-            more=f"; {more} more of these before" if more else "",
-        )
+        more = self._quiet.more(key)
+        if more is not None:
+            log.info("{call}: {method} is refused, {why}{more}", call=call_id, method=method, why=why, more=more)
         return denied

@@ -5,11 +5,11 @@ from __future__ import annotations
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.config.headers import CREDENTIALS
-from webrtcproxy.sip.authentication import Credentials, parse_challenges
+from webrtcproxy.sip.authentication import Credentials, readable_challenges
 from webrtcproxy.sip.digest import username_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.sip.uri import normal
+from webrtcproxy.sip.uri import normal_user
 from webrtcproxy.transport.flow import Flow
 
 _READ = ("Authorization", "Proxy-Authorization")
@@ -31,9 +31,9 @@ def login_name(request: Request, aor: str) -> str:
         return ""
     user, _, host = aor.rpartition("@")
     names = [_name_in(line) for header in _READ for line in headers.lines(header)]
-    others = [name for name in names if name and normal(name) not in (user, aor)]
+    others = [name for name in names if name and normal_user(name) not in (user, aor)]
     if others:
-        return f"{normal(others[0])}@{host}"
+        return f"{normal_user(others[0])}@{host}"
     return aor if names else ""
 
 
@@ -50,9 +50,8 @@ def is_wrong(request: Request, response: Response) -> bool:
         return False
     challenge, credentials = _CHALLENGES[response.status]
     answered = {_params(line).get("realm") for line in request.headers.lines(credentials)}
-    try:
-        challenges = parse_challenges(response.headers.lines(challenge))
-    except BadMessage:
+    challenges = readable_challenges(response.headers.lines(challenge))
+    if not all("realm" in each.params for each in challenges):
         return bool(answered)
     realms = {each.params.get("realm") for each in challenges if each.params.get("stale", "").lower() != "true"}
     return bool(answered & realms)

@@ -27,20 +27,31 @@ class NumberRules:
     """The words for numbers of two lists, as dictionaries: a look-up for each digit of a number.
 
     :param plan: how numbers are dialled.
+    :param also: how the words of `deny` may be meant as well.
     """
 
     __slots__ = ("_exact", "_longest", "_only_allowed", "_plan", "_prefixes")
 
-    def __init__(self, plan: DialPlan, allow: RuleWords, deny: RuleWords) -> None:
+    def __init__(self, plan: DialPlan, allow: RuleWords, deny: RuleWords, also: DialPlan | None = None) -> None:
         self._plan = plan
+        plans = (plan,) if also is None else (plan, also)
         self._only_allowed = deny.everything or (allow.has_numbers and not allow.everything)
         self._exact: dict[str, _Match] = {
             form: (False, word) for number, word in allow.numbers for form in _forms(number)
         }
-        self._prefixes: dict[str, _Match] = {}
-        for denies, words in ((False, allow), (True, deny)):  # those of `deny` replace equal ones
-            self._exact |= {plan.normal(number): (denies, word) for number, word in words.numbers}
-            self._prefixes |= {plan.normal_prefix(prefix): (denies, word) for prefix, word in words.prefixes}
+        self._exact |= {plan.normal(number): (False, word) for number, word in allow.numbers}
+        self._prefixes: dict[str, _Match] = {
+            plan.normal_prefix(prefix): (False, word) for prefix, word in allow.prefixes
+        }
+        for each in plans:  # those of `deny` replace equal ones
+            self._exact |= {
+                form: (True, word)
+                for number, word in deny.numbers
+                for form in (each.normal(number), *each.denied_forms(number))
+            }
+            self._prefixes |= {
+                form: (True, word) for prefix, word in deny.prefixes for form in each.denied_forms(prefix)
+            }
         self._longest = max(map(len, self._prefixes), default=0)
 
     def denial(self, readings: Sequence[str]) -> str:
@@ -146,14 +157,22 @@ class Rules:
 
     :param plan: how numbers are dialled.
     :param trunks: all trunks of the configuration.
+    :param also: how the numbers of `deny` may be meant as well.
     :ivar has_places: whether it matters which host is called.
     :ivar only_numbers: whether all that they deny is a number, so that nothing else has to be looked at.
     """
 
     __slots__ = ("_allows_numbers", "_denies_names", "_numbers", "_places", "has_places", "only_numbers")
 
-    def __init__(self, plan: DialPlan, trunks: Sequence[Trunk], allow: RuleWords, deny: RuleWords) -> None:
-        self._numbers = NumberRules(plan, allow, deny)
+    def __init__(
+        self,
+        plan: DialPlan,
+        trunks: Sequence[Trunk],
+        allow: RuleWords,
+        deny: RuleWords,
+        also: DialPlan | None = None,
+    ) -> None:
+        self._numbers = NumberRules(plan, allow, deny, also)
         self._places = PlaceRules(trunks, allow, deny)
         self.has_places = allow.has_places or deny.has_places
         self._denies_names = deny.everything and not allow.has_places

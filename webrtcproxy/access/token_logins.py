@@ -217,7 +217,7 @@ class TokenLogins:
         sessions = self._sessions[flow]
         sessions.pop(user.aor).end()
         log.info("The token of {user} on {flow} has expired", user=user.aor, flow=flow)
-        for aor in (user.aor, *(account.aor for account in user.accounts.values())):
+        for aor in (user.aor, *(self._proofs.user(flow, user.aor) or user).account_aors):
             self._connections.unbind(flow, aor)
         if not sessions and self._on_expiry == "close":
             self._close(flow)

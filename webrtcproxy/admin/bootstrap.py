@@ -18,7 +18,7 @@ from webrtcproxy.config import WssConfig
 from webrtcproxy.config.addresses import HostPort
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import Metrics
-from webrtcproxy.transport.wss.handshake import Origins
+from webrtcproxy.transport.wss.handshake import Origins, header_values
 from webrtcproxy.transport.wss.peer import peer_of
 from webrtcproxy.users.turn import IceServers
 
@@ -41,7 +41,9 @@ _ERRORS: Final = {
     503: "unavailable",
 }
 """What the JSON of a refusal calls it, by HTTP status."""
-_FROM_NO_OTHER: Final = (None, ["same-origin"], ["none"])
+_PHRASES: Final = {429: b"Too Many Requests"}
+"""The reasons of those that Twisted does not know."""
+_FROM_NO_OTHER: Final[tuple[list[str], ...]] = ([], ["same-origin"], ["none"])
 """What Sec-Fetch-Site is where no page of another origin has made the browser ask (Fetch Metadata section 2.3)."""
 
 
@@ -144,9 +146,9 @@ class Bootstrap:
 
         :raises Refusal: 403.
         """
-        origins = request.requestHeaders.getRawHeaders("Origin") or []
+        origins = header_values(request.requestHeaders, "Origin")
         if not origins:  # a page of the same origin, or no page; another's script, image or frame says so here
-            if request.requestHeaders.getRawHeaders("Sec-Fetch-Site") not in _FROM_NO_OTHER:
+            if header_values(request.requestHeaders, "Sec-Fetch-Site") not in _FROM_NO_OTHER:
                 raise Refusal(403, "Pages Of This Origin May Not Have It")
             return
         if len(origins) > 1 or not self._origins.admit(origins[0], self._host(request)):
@@ -162,7 +164,7 @@ class Bootstrap:
         :raises Refusal: 400.
         """
         try:
-            (text,) = request.requestHeaders.getRawHeaders("Host") or []
+            (text,) = header_values(request.requestHeaders, "Host")
             return str(HostPort.parse(text))
         except ValueError as error:
             raise Refusal(400, "Host Is Missing Or Wrong") from error
@@ -186,7 +188,7 @@ def _preflight(request: Request) -> bytes:
 
 def _json(request: Request, status: int, value: dict[str, object]) -> bytes:
     body = json.dumps(value).encode() + b"\n"
-    request.setResponseCode(status)
+    request.setResponseCode(status, _PHRASES.get(status))
     for name, text in {**_HEADERS, "Content-Length": str(len(body))}.items():
         request.setHeader(name, text)
     return body

@@ -13,6 +13,7 @@ from webrtcproxy.access.password_login import PasswordLogins
 from webrtcproxy.access.token_logins import TokenLogins
 from webrtcproxy.config import TokensConfig
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.transport.wss.handshake import header_values
 from webrtcproxy.transport.wss.peer import HttpPeer
 from webrtcproxy.users.http_token import token_in
 from webrtcproxy.users.portals import NotAvailable
@@ -66,7 +67,7 @@ class HttpLogins:
         return Deferred.fromCoroutine(self._login(request, peer))
 
     async def _login(self, request: Request, peer: HttpPeer) -> HttpLogin:
-        values = request.requestHeaders.getRawHeaders("Authorization") or []
+        values = header_values(request.requestHeaders, "Authorization")
         if len(values) > 1:
             raise Refusal(400, "More Than One Authorization")
         scheme, _, value = values[0].strip().partition(" ") if values else ("", "", "")

@@ -106,7 +106,13 @@ def _etag(body: bytes) -> bytes:
 
 
 def phone_resource(
-    folder: Path, *, domain: str = "", password: str = "", websocket: str = "/", hint: str = ""
+    folder: Path,
+    *,
+    domain: str = "",
+    password: str = "",
+    websocket: str = "/",
+    bootstrap: str = "",
+    hint: str = "",
 ) -> IResource:
     """The phone page, with a strict Content-Security-Policy, and ``settings.json``, the defaults of the page.
 
@@ -114,6 +120,7 @@ def phone_resource(
     :param domain: the SIP domain that the page proposes; empty for the host that the page came from.
     :param password: the password that the page fills in; only for a demo, since anyone can read it.
     :param websocket: the path of the WebSocket on the same host and port.
+    :param bootstrap: the path of the bootstrap document for users of that domain; empty where there is none.
     :param hint: one line shown under the keypad while no call is up.
     """
     if not (folder / "index.html").is_file():
@@ -121,7 +128,7 @@ def phone_resource(
             "The phone page is not built: once, in {folder}: npm ci && npm run build (Node.js 18 or newer)",
             folder=str(folder.parent),
         )
-    settings = {"password": password, "websocket": websocket, "hint": hint}
+    settings = {"password": password, "websocket": websocket, "bootstrap": bootstrap, "hint": hint}
     if domain:
         settings["domain"] = domain
     return _Page(folder, settings)

@@ -126,14 +126,16 @@ def _bootstrap(config: Config, logins: PortLogins, guard: LoginGuard, metrics: M
 
 
 def _page_settings(config: Config) -> dict[str, str]:
-    """The defaults of the phone page: the first domain that is served here, else the first trunk's; the demo's user."""
-    domain = str(HostPort(config.trunks[0].host, config.trunks[0].port)) if config.trunks else ""
+    """The defaults of the phone page: the first domain that is served here, and where its users log in; else the first
+    trunk's; the demo's user."""
     if config.domains:
-        domain = config.domains[0].name
+        settings = {"domain": config.domains[0].name, "bootstrap": config.wss.bootstrap or ""}
+    else:
+        settings = {"domain": str(HostPort(config.trunks[0].host, config.trunks[0].port)) if config.trunks else ""}
     if config.demo is None:
-        return {"domain": domain}
+        return settings
     return {
-        "domain": domain,
+        **settings,
         "password": config.demo.password,
         "hint": "Dial echo to hear yourself, or call a second tab that goes by another name.",
     }

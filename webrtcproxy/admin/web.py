@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService
+from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
@@ -15,7 +16,7 @@ from webrtcproxy.admin.bans import BanList, Lift
 from webrtcproxy.admin.report import Report, respond_with
 from webrtcproxy.runtime.internals import fail_at_start
 from webrtcproxy.runtime.metrics import CONTENT_TYPE
-from webrtcproxy.transport.certificate import server_endpoint
+from webrtcproxy.transport.certificate import reload_certificates, server_endpoint
 from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.wss.site import Folder, QuietSite
 
@@ -64,6 +65,26 @@ class Exposition(Resource):
         return text
 
 
+class WebService(MultiService):
+    """Listens for HTTP while it runs.
+
+    :param endpoints: where.
+    :param site: what it serves.
+    """
+
+    def __init__(self, endpoints: Iterable[IStreamServerEndpoint], site: QuietSite) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._endpoints = list(endpoints)
+        for endpoint in self._endpoints:
+            service = StreamServerEndpointService(endpoint, site)
+            fail_at_start(service)
+            service.setServiceParent(self)
+
+    def reload(self) -> None:
+        """Read the certificates again."""
+        reload_certificates(self._endpoints)
+
+
 def web_service(
     reactor: TcpReactor,
     listen: Iterable[str],
@@ -71,7 +92,7 @@ def web_service(
     metrics: Report[bytes],
     bans: Report[list[BanReport]],
     lift: Lift,
-) -> MultiService:
+) -> WebService:
     """Listens for HTTP while it runs; a port that is taken ends the start with CannotListenError.
 
     :param reactor: for the endpoints.
@@ -85,10 +106,4 @@ def web_service(
     root.putChild(b"health", Health(state))
     root.putChild(b"metrics", Exposition(metrics))
     root.putChild(b"bans", BanList(bans, lift))
-    site = QuietSite(root)
-    service = MultiService()
-    for line in listen:
-        endpoint = StreamServerEndpointService(server_endpoint(reactor, line), site)
-        fail_at_start(endpoint)
-        endpoint.setServiceParent(service)
-    return service
+    return WebService([server_endpoint(reactor, line) for line in listen], QuietSite(root))

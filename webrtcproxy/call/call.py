@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from webrtcproxy.access.calls import PermittedCall
 from webrtcproxy.access.policy import Permitted
 from webrtcproxy.call import dtmf
+from webrtcproxy.call.session import CallSession
 from webrtcproxy.call.states import TRANSITIONS, CallEvent, CallState
 from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.call_record import CallRecord, EndedBy
@@ -22,18 +23,17 @@ from webrtcproxy.dialog.client import HeaderList
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.flow_watch import FlowMonitor
-from webrtcproxy.dialog.leg import Leg, TransferController
+from webrtcproxy.dialog.leg import Leg, TransferableCall, TransferController
 from webrtcproxy.dialog.peers import user_on
 from webrtcproxy.dialog.relay import relay
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.request import contact_on
 from webrtcproxy.invite.setup import CallSetup
 from webrtcproxy.invite.target import Target, TargetResolver
+from webrtcproxy.media.placement import Loss
 from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.runtime.errors import BadDescription, NgError, Refusal
 from webrtcproxy.runtime.ids import random_token
-from webrtcproxy.session.modifier import SessionModifier
-from webrtcproxy.session.refresher import SessionRefresher
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import is_secure
@@ -84,17 +84,17 @@ class Call:
         self.id = request.call_id
         self.aor = ""
         self._transfer: TransferController | None = None
-        meter = context.metrics.outbound if transaction.flow.browser else context.metrics.inbound
-        self.record = CallRecord(
-            meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
-        )
+        meter, host = context.meter_of(transaction.flow), transaction.flow.peer.host
+        self.record = CallRecord(meter, self.id, request.from_.uri, request.uri, host, context.clock.seconds())
         user, profile = user_on(context, transaction.flow, permitted.caller), context.profile_of(transaction)
         self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, profile, user=user)
         self._caller.learn(request)
         legs.add(self._caller)
-        self._begin_session(context.nodes.session(request.call_id), bool(request.body))
-        self._set_up = CallSetup(context, legs, transaction, self._caller, self._media, self.record, contact_user, self)
+        media = context.nodes.session(request.call_id)
+        self._set_up = CallSetup(context, legs, transaction, self._caller, media, self.record, contact_user, self)
         self._offer_answer = self._set_up.offer_answer
+        self._session = CallSession(context, self, self._set_up, media, bool(request.body))
+        media.watch(self._on_loss)
         self._transfers: Transfers | None = None
         self._replaced_legs: list[Leg] = []
         self._flows = FlowMonitor(context.transactions.schedule, context.limits.grace, self._abandoned)
@@ -116,9 +116,11 @@ class Call:
             self._connect(await self._set_up.run(self._find_targets))
             await self._offer_answer.complete()
             self._enter(CallEvent.AGREE)
+            self._session.move_if_due()
+            self._complete_media()
             await self._over
-        except CancelledError:
-            pass
+        except CancelledError as cancelled:
+            cancelled.__traceback__ = None  # breaks a reference cycle (see runtime/deferred.py: errback)
         except Refusal as refusal:
             self._fail(refusal)
         except BadMessage as error:
@@ -127,7 +129,10 @@ class Call:
             log.failure("{call}: the call broke", call=self.id)
             self._fail(Refusal(500))
         finally:
-            self._clean_up()
+            try:
+                self._clean_up()
+            finally:
+                self._context.cdr_writer.close(self.record)
 
     def _connect(self, response: Response) -> None:
         """Send the caller its 2xx."""
@@ -136,13 +141,17 @@ class Call:
         caller.dialog.confirm()
         caller.answer_challenges_for(callee)
         on_ack = self._offer_answer.ack_arrived if self._offer_answer.delayed_offer else None
-        caller.answer(self._transaction, response, lambda: self._unacknowledged(caller), on_ack)
-        self._refresher.start(caller, callee)
+        caller.answer(self._transaction, response, lambda: self.unacknowledged(caller), on_ack)
+        self._session.start(caller, callee)
         self._enter(CallEvent.ANSWER)
-        self.record.answer(response.status, self._context.clock.seconds())
+        self.record.answer(response.status, self._context.clock.seconds(), response.reason)
         self._permitted.answered(self._time_up)
         self._flows.watch(callee)
-        self._media.watch(self._media_lost)
+
+    def _complete_media(self) -> None:
+        callee = self._offer_answer.callee
+        if callee is not None:
+            self._session.complete_media(self._caller, callee)
 
     @property
     def caller(self) -> Leg:
@@ -161,35 +170,21 @@ class Call:
             return self._caller
         return None if callee is None or (callee.over and not callee.dialog.confirmed) else callee
 
-    def _is_other_fork(self, leg: Leg) -> bool:
+    def is_other_fork(self, leg: Leg) -> bool:
         """Whether `leg` is an early dialog of a fork other than the one whose media the caller gets."""
         return not leg.dialog.confirmed and leg not in (self._caller, self._offer_answer.callee)
 
     def session_agreed(self, branch: str) -> None:
         """Caller and callee have agreed on a session, which may be changed from now on."""
-        self._modifier.open(branch)
-        self._refresher.watch_media(branch)
+        self._session.agreed(branch)
+
+    def answer_relayed(self) -> None:
+        """A callee's answer is relayed, or can't be: what it has asked for meanwhile is carried out."""
+        self._session.answer_relayed()
 
     def modify_session(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """The request of `transaction` offers to change the session."""
-        self._modifier.arrived(leg, None if self._is_other_fork(leg) else self.other(leg), transaction)
-
-    def _begin_session(self, media: CallMedia, caller_offers: bool) -> None:
-        """Begin to change and refresh the session of `media`: with a new call, and after a leg is replaced."""
-        context = self._context
-        self._media = media
-        self._modifier = SessionModifier(
-            context, media, self._caller, caller_offers, self.dialog_terminated, self._unacknowledged
-        )
-        self._refresher = SessionRefresher(context, media, self._refresh, self.dialog_terminated, self._expired)
-
-    async def _refresh(self, leg: Leg) -> int | None:
-        """Refresh the session of `leg` by re-INVITE, and return the status of the final response; None while the
-        session is being changed."""
-        other = self.other(leg)
-        if other is None or self._transfer is not None:
-            return None
-        return await self._modifier.refresh(leg, other)
+        """The request of `transaction` offers to change the session, or refreshes it."""
+        self._session.arrived(leg, transaction)
 
     # Events from outside
 
@@ -203,8 +198,7 @@ class Call:
         request = transaction.request
         if request.method == "BYE":
             transaction.reply(200)
-            if not self._set_up.hung_up(leg):
-                self._hung_up(leg, request)
+            self.bye_arrived(leg, request)
             return
         if request.method in ("INVITE", "UPDATE"):
             if self._transfer is not None and (request.body or request.method == "INVITE"):
@@ -225,31 +219,40 @@ class Call:
             return
         if other is None or other.over or leg.over or request.method == "PRACK":
             raise Refusal(481)
-        if dtmf.wanted(request, leg, other.profile, self._media, other):
-            dtmf.play(transaction, leg, self._media, self._offer_answer.branch)
+        if dtmf.wanted(request, leg, other.profile, self._session.media, other):
+            dtmf.play(transaction, leg, self._session.media, self._offer_answer.branch)
             return
         # The end of an early dialog that the caller does not use does not end the call.
-        ended = _ignore if self._is_other_fork(leg) else self.dialog_terminated
+        ended = _ignore if self.is_other_fork(leg) else self.dialog_terminated
         relay(transaction, leg, other, self._context.transactions.schedule, ended)
+
+    def bye_arrived(self, leg: Leg, bye: Request) -> None:
+        """The peer of `leg` has ended its dialog. The BYE is answered, perhaps refused."""
+        if self._set_up.hung_up(leg):
+            self._session.answer_relayed()
+        else:
+            self._hung_up(leg, bye)
 
     def _request_before_answer(self, leg: Leg, transaction: ServerTransaction) -> None:
         """Handle a request of a caller without a 2xx: it is for the early dialog whose response the caller got last."""
         request, early = transaction.request, self._offer_answer.early_branch
         to = None if request.method in ("REFER", "SUBSCRIBE") else self._set_up.last_early_dialog()
-        if early is not None and dtmf.wanted(request, leg, early.profile, self._media, to):
-            dtmf.play(transaction, leg, self._media, early.id)
+        if early is not None and dtmf.wanted(request, leg, early.profile, self._session.media, to):
+            dtmf.play(transaction, leg, self._session.media, early.id)
             return
-        if to is None or dtmf.wanted(request, leg, to.profile, self._media, to):
+        if to is None or dtmf.wanted(request, leg, to.profile, self._session.media, to):
             raise Refusal(500, "Not Answered Yet", [("Retry-After", "5")])  # a 481 would end the call (RFC 5057)
         relay(transaction, leg, to, self._context.transactions.schedule, self.dialog_terminated)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for a re-INVITE has arrived: the session is not changed."""
-        self._modifier.cancelled(transaction, cancel)
+        self._session.cancelled(transaction, cancel)
 
     def goes_to(self, trunk: Trunk | None, permitted: Permitted | None) -> None:
         """A target is found, to be called next; raises Denied where a limit of calls is reached."""
         self._permitted.goes_to(trunk, permitted)
+        if trunk is not None and self._state is CallState.SET_UP:
+            self.record.trunk = trunk.name
 
     def callee_found(self, aor: str) -> None:
         """The browsers of `aor` are called."""
@@ -266,8 +269,8 @@ class Call:
         if leg is self._caller and not self._transaction.answered:
             self._transaction.flow = flow
         if not leg.over:
-            self._modifier.moved(leg, flow)
             self._flows.watch(leg)
+            self._session.moved(leg, flow)
 
     def end(self, why: EndedBy) -> None:
         """End the call, whatever its state, for a reason of the proxy.
@@ -286,19 +289,27 @@ class Call:
         """The peer of `leg` has no such dialog any more, or does not respond (RFC 5057). Where the leg was replaced,
         the call goes on."""
         if leg not in self._replaced_legs:
-            self._terminated(leg, Refusal(481))
+            self._terminated(leg, Refusal(481), reason='SIP;cause=481;text="Dialog Terminated"')
 
-    def _terminated(self, leg: Leg, refusal: Refusal, why: EndedBy | None = None) -> None:
+    def unreachable(self, leg: Leg) -> None:
+        """The ACK for a 2xx has no way to the peer of `leg`, which would repeat the 2xx until it hangs up."""
+        refusal = leg.profile.unreachable()
+        self._bye_headers = [("Reason", f'SIP;cause={refusal.status};text="{refusal.reason}"')]
+        self.interrupt(refusal, EndedBy.UNACKNOWLEDGED)
+
+    def _terminated(self, leg: Leg, refusal: Refusal, why: EndedBy | None = None, reason: str = "") -> None:
         """The dialog of `leg` has ended."""
         by = EndedBy.CALLER if leg is self._caller else EndedBy.CALLEE
-        aside = self._is_other_fork(leg)
+        aside = self.is_other_fork(leg)
         leg.hung_up()
         if self._transfer is not None and self._transfer.survives(leg):
             self._flows.unwatch(leg)
         elif not aside:
+            if reason:
+                self._bye_headers = [("Reason", reason)]
             self.interrupt(refusal, why or by)
 
-    def _expired(self, leg: Leg) -> None:
+    def expired(self, leg: Leg) -> None:
         """The session of `leg` was not refreshed in time (RFC 4028 section 10)."""
         self._bye_headers = [("Reason", 'SIP;cause=408;text="Session expired"')]
         self.interrupt(Refusal(408), EndedBy.EXPIRED)
@@ -313,13 +324,22 @@ class Call:
         self._bye_headers = [("Reason", 'SIP;cause=480;text="Connection lost"')]
         self._terminated(leg, Refusal(480), EndedBy.LOST)
 
-    def _unacknowledged(self, leg: Leg) -> None:
+    def unacknowledged(self, leg: Leg) -> None:
+        """The peer of `leg` sends no ACK for a 2xx (RFC 3261 section 13.3.1.4)."""
         log.warn("{call}: no ACK for the 2xx came", call=self.id)
         leg.unacknowledged()
         if leg not in self._replaced_legs:
             self.interrupt(Refusal(408), EndedBy.UNACKNOWLEDGED)
 
-    def _media_lost(self) -> None:
+    def _on_loss(self, loss: Loss) -> None:
+        """rtpengine has lost the media session. While the call is set up, another node takes over with the answer."""
+        if loss is Loss.NODE or (loss is Loss.SESSION and not self.answered):
+            self._session.move()
+        else:
+            self.media_lost()
+
+    def media_lost(self) -> None:
+        """Its media are lost, and can't be had elsewhere."""
         log.warn("{call}: rtpengine has given up its media", call=self.id)
         self._bye_headers = [("Reason", 'SIP;cause=503;text="Media lost"')]
         self.interrupt(Refusal(503), EndedBy.MEDIA)
@@ -366,9 +386,19 @@ class Call:
         """What the access policy has permitted last; None where it was not asked."""
         return self._permitted.permitted
 
+    @property
+    def limits(self) -> PermittedCall:
+        """What keeps its limits."""
+        return self._permitted
+
+    @property
+    def is_in_transfer(self) -> bool:
+        """Whether a transfer changes the session, and nobody else may."""
+        return self._transfer is not None
+
     def busy(self) -> bool:
         """Whether its session is being changed, is not negotiated yet, or is already in a transfer."""
-        return self._transfer is not None or self._modifier.busy or self._state is not CallState.UP
+        return self._transfer is not None or self._session.changing or self._state is not CallState.UP
 
     def begin_transfer(self, controller: TransferController) -> None:
         """From now on only `controller` changes the session."""
@@ -378,6 +408,7 @@ class Call:
         """The transfer has ended, successfully or not."""
         self._transfer = None
         self._permitted.leave_target()
+        self._session.resume()
 
     def replace_leg(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
         """Replace `old` by `new`; `old` no longer belongs to the call.
@@ -394,19 +425,17 @@ class Call:
         self._permitted.reach_target()
         old.add_usage()  # it still counts as a call of its browser
         self._replaced_legs.append(old)
-        self._media.delete()
-        self._modifier.close(())
-        self._refresher.stop()
-        self._begin_session(media, True)
-        media.watch(self._media_lost)
-        self._modifier.open(branch)
-        self._refresher.watch_media(branch)
         callee = self._offer_answer.callee
         assert callee is not None
-        self._refresher.start(self._caller, callee)
+        self._session.replace(self, media, branch, callee)
+        media.watch(self._on_loss)
         self._flows.unwatch(old)
         self._flows.watch(new)
         self._bye_headers = ()  # they may be those of a BYE from the peer of `old`
+
+    def take_limits(self, other: TransferableCall, left: Leg) -> None:
+        """The call goes on with an end of `other`, whose limits it has to keep, too; `left` is the other end."""
+        self._permitted.join(other.limits, other.caller is left)
 
     # The end
 
@@ -428,15 +457,14 @@ class Call:
     def _refuse(self, refusal: Refusal) -> None:
         """Send the caller its final response."""
         if not self._transaction.answered:
-            self.record.status = refusal.status
+            self.record.status, self.record.reason = refusal.status, refusal.reason
             self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
     def _clean_up(self) -> None:
         if self._transfer is not None:
             self._transfer.close()
         self._flows.stop()
-        self._refresher.stop()
-        self._modifier.close(self._bye_headers)
+        self._session.close(self._bye_headers)
         self._set_up.close(self._bye_headers)
         if self._state is CallState.REFUSED:
             self._offer_answer.leave()
@@ -446,9 +474,8 @@ class Call:
                     leg.hang_up(self._bye_headers)
         for leg in self._replaced_legs:
             leg.drop_usage()
-        self._media.delete()
+        self._session.media.delete()
         self._permitted.over()
-        self._context.cdr_writer.close(self.record)
 
 
 def _ignore(leg: Leg) -> None:

@@ -7,6 +7,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.access.calls import PermittedCall
 from webrtcproxy.call.call import Call
+from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
@@ -16,7 +17,6 @@ from webrtcproxy.registration.binding import Binding
 from webrtcproxy.routing.admission import check_calls
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.server import ServerTransaction
-from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
@@ -55,25 +55,33 @@ class Calls:
         context, flow = self._context, transaction.flow
         authenticated, on_connection = context.proofs.any(flow), self._legs.count_on(flow)
         check_calls(context.limits, flow, authenticated, on_connection, len(self._alive), transaction.request)
-        permitted = self._permit(transaction.request, flow)
+        permitted, trunk = self._permit(transaction)
         try:
             call = Call(context, self._legs, transaction, find_targets, self._add_callee, permitted)
         except BaseException:
             permitted.over()
             raise
+        transaction.on_final = None  # from now on its record is that of the call
+        if trunk is not None:
+            call.record.trunk = trunk.name
+        if permitted.caller is not None:
+            call.record.user = permitted.caller.aor or ""
         over: Deferred[None] = Deferred()
         self._alive[transaction] = call, over
         call.start().addBoth(self._ended, transaction, over)
 
-    def _permit(self, request: Request, flow: Flow) -> PermittedCall:
+    def _permit(self, transaction: ServerTransaction) -> tuple[PermittedCall, Trunk | None]:
         """Count the call of an INVITE for its user and its address, or its trunk.
 
+        :returns: also the trunk that it comes from.
         :raises Denied: one of them has too many.
         """
+        request, flow = transaction.request, transaction.flow
         context, limits, host = self._context, self._context.access.calls, flow.peer.host
         if flow.browser:
-            return limits.begin_of_browser(request.call_id, context.payer_of(request, flow), host)
-        return limits.begin_of_peer(request.call_id, host, context.sources.trunk_of(request, host))
+            return limits.begin_of_browser(request.call_id, context.payer_of(request, flow), host), None
+        trunk = context.sources.trunk_of(request, host, transaction.callee)
+        return limits.begin_of_peer(request.call_id, host, trunk), trunk
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL has arrived for an INVITE without a final response."""
@@ -91,12 +99,12 @@ class Calls:
     def drain(self, seconds: float) -> Deferred[None]:
         """Refuse new calls from now on, and wait until the current ones have ended.
 
-        :returns: a Deferred that fires with None when no call is left, or after `seconds`.
+        :returns: a Deferred that fires with None when no call is left, or after `seconds`. It may be cancelled.
         """
         self.draining = True
         if not self._alive or seconds <= 0:
             return succeed(None)
-        drained: Deferred[None] = Deferred()
+        drained: Deferred[None] = Deferred(lambda _: limit.cancel())
         limit = self._context.clock.callLater(seconds, drained.callback, None)
 
         def none_left(_: object) -> None:

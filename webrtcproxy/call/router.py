@@ -14,19 +14,24 @@ from webrtcproxy.access.identity import holder
 from webrtcproxy.access.login import Logins
 from webrtcproxy.access.relayed_login import check_login
 from webrtcproxy.call.calls import Calls
+from webrtcproxy.call.refused_calls import RefusedCalls
 from webrtcproxy.config.addresses import plain_host, same_hostport
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.extensions import refuse_required
 from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.likely_dialog import LikelyDialogs
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.refer_target import login_for_refer
 from webrtcproxy.invite.target import TargetResolver
 from webrtcproxy.invite.target_set import Callees, call_targets, callees_of, request_targets
 from webrtcproxy.registration.binding import Found
 from webrtcproxy.registration.local_registrar import LocalRegistrar
+from webrtcproxy.registration.register_transaction import RegisterTransaction
 from webrtcproxy.registration.relay import RegistrationRelay
+from webrtcproxy.registration.request import RegisterRequest
 from webrtcproxy.routing.admission import is_heard, is_same_peer
 from webrtcproxy.routing.loops import check_loop, remaining_hops
+from webrtcproxy.routing.policy import Route
 from webrtcproxy.runtime.deferred import then
 from webrtcproxy.runtime.errors import Denied, Refusal
 from webrtcproxy.sip.capabilities import KNOWN_METHODS, SUPPORTED
@@ -35,6 +40,7 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.subscription.out_of_dialog import OutOfDialogRelay
 from webrtcproxy.subscription.subscribe import Subscriptions
+from webrtcproxy.transaction import odd_messages
 from webrtcproxy.transaction.refusal_reason import reason_of
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
@@ -84,10 +90,12 @@ class Router:
         self._logins = logins
         self._out_of_dialog = out_of_dialog
         self._subscriptions = subscriptions
+        self._refused_calls = RefusedCalls(context)
         self._metrics = context.metrics
         self._trunks_of = context.sources.trunks_of
         self._is_registrar = context.directory.is_registrar
         self._scanners = context.scanners
+        self._likely = LikelyDialogs(legs, context.clock)
         self._outside = {
             "INVITE": self._invite, "REGISTER": self._register, "OPTIONS": self._options, "SUBSCRIBE": self._subscribe,
             "BYE": self._no_dialog, "UPDATE": self._no_dialog, "PRACK": self._no_dialog, "REFER": self._subscribe,
@@ -123,22 +131,40 @@ class Router:
     def request_arrived(self, transaction: ServerTransaction) -> None:
         """Hand a new request to its handler; a Refusal that it raises becomes the final response."""
         try:
+            if transaction.request.method == "INVITE" and transaction.request.to.tag is None:
+                self._refused_calls.arrived(transaction)
             self._dispatch(transaction)
         except (Refusal, BadMessage) as why:
             self._refuse(transaction, why)
 
+    def refused(self, request: Request, flow: Flow, status: int, reason: str) -> None:
+        """A request was refused without a transaction: an INVITE is an attempt all the same."""
+        self._refused_calls.refused(request, flow, status, reason)
+
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
-        """The ACK for a 2xx has arrived: stop repeating the 2xx."""
-        try:
-            leg = self._legs.find(ack)
-        except BadMessage:
-            return
+        """The ACK for a 2xx has arrived: stop repeating the 2xx. One that does not name its dialog in full means the
+        only one with its sender that has a 2xx to acknowledge."""
+        leg = self._likely.leg_of(ack, flow, _awaits_ack)
         if leg is None:
-            return
-        if leg.is_from_peer(flow):
+            if ack.headers.oddities:
+                self._metrics.refused("malformed")
+        elif leg.is_from_peer(flow):
             leg.ack_arrived(ack)
+            if ack.headers.oddities:
+                odd_messages.log_request(ack, flow)
         else:
             self._is_foreign(ack, flow, leg)
+
+    def hung_up(self, bye: Request, flow: Flow) -> None:
+        """A BYE is refused: what it ends, ends all the same."""
+        leg = self._likely.leg_of(bye, flow, _is_up)
+        if leg is None or not leg.is_from_peer(flow):
+            return
+        log.info("{call}: ended by a BYE that is refused", call=leg.dialog.call_id)
+        if leg.owner is None:
+            leg.hung_up()
+        else:
+            leg.owner.bye_arrived(leg, Request("BYE", bye.uri, bye.headers.only({"Reason"})))
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL has arrived for an INVITE without a final response."""
@@ -175,6 +201,8 @@ class Router:
             transaction.reply(why.status, why.reason, why.headers)
         else:
             transaction.reply(why.status, why.why)
+        if request.method == "BYE":
+            self.hung_up(request, flow)
 
     def _when(
         self, work: Deferred[T], transaction: ServerTransaction, step: Callable[[ServerTransaction, T], None]
@@ -243,9 +271,8 @@ class Router:
         check_loop(request, self._context.transactions)
 
     def _find_callees(self, transaction: ServerTransaction, _: None) -> None:
-        request, flow = transaction.request, transaction.flow
-        self._check_outside(request, flow)
-        targets = call_targets(self._context, request, flow, self._legs)
+        self._check_outside(transaction.request, transaction.flow)
+        targets = call_targets(self._context, transaction, self._legs)
         self._when(targets, transaction, self._begin_call)
 
     def _begin_call(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
@@ -272,12 +299,14 @@ class Router:
         self._check_outside(request, flow)
         if not flow.browser and not request.request_uri.user:
             raise self._unsupported(transaction)
-        return request_targets(self._context, request, flow)
+        return request_targets(self._context, transaction)
 
     def _register(self, transaction: ServerTransaction) -> None:
         request, flow = transaction.request, transaction.flow
         if not flow.browser:
             raise self._unsupported(transaction)
+        if self._calls.draining and not RegisterRequest.of(request).leaves:
+            self._refuse_while_draining()
         remaining_hops(request)
         context = self._context
         domain = context.domains.of(request.request_uri.hostport)
@@ -292,9 +321,12 @@ class Router:
         route = context.policy.route(request, caller)
         permitted = access.decide(access.question(request, caller, flow.peer.host, route.trunk))
         if isinstance(permitted, Deferred):
-            self._when(permitted, transaction, lambda asked, _: self._registration_relay.register(asked, route))
+            self._when(permitted, transaction, lambda asked, _: self._forward_register(asked, route))
         else:
-            self._registration_relay.register(transaction, route)
+            self._forward_register(transaction, route)
+
+    def _forward_register(self, transaction: ServerTransaction, route: Route) -> None:
+        RegisterTransaction(self._registration_relay, transaction, route).begin()
 
     def _options(self, transaction: ServerTransaction) -> None:
         """Answer OPTIONS for the proxy itself (without a user, or for an unknown user at its own address, as trunks
@@ -367,8 +399,8 @@ class Router:
     def _leg(self, transaction: ServerTransaction) -> Leg:
         """The leg that an in-dialog request belongs to.
 
-        :raises Refusal: 481 for an unknown dialog, 491 for UPDATE in an early dialog of the proxy's own INVITE, 500 for
-            a CSeq out of order.
+        :raises Refusal: 481 for an unknown dialog, 491 for an offer in an early dialog of the proxy's own INVITE, 500
+            for a CSeq out of order.
         """
         request, flow = transaction.request, transaction.flow
         leg = self._find(request) or self._legs.early(request)
@@ -403,3 +435,11 @@ class Router:
         name, methods = self._allow(transaction)  # may include this method, which is relayed in other cases
         allowed = ", ".join(other for other in methods.split(", ") if other != method)
         return Refusal(405 if method in KNOWN_METHODS else 501, "", [(name, allowed)])
+
+
+def _awaits_ack(leg: Leg) -> bool:
+    return leg.awaits_ack
+
+
+def _is_up(leg: Leg) -> bool:
+    return not leg.over

@@ -20,9 +20,12 @@ from webrtcproxy.cluster.ownership import HUB
 from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.cluster.udp_reader import SharedUdpReader
 from webrtcproxy.config import Config, HostPort, WebConfig
+from webrtcproxy.config.instance import own_instance
+from webrtcproxy.config.media_node import NG_PORT, MediaNode
 from webrtcproxy.registration.location import Location
 from webrtcproxy.runtime.loop_lag import LoopLag
 from webrtcproxy.runtime.metrics import Metrics, merged
+from webrtcproxy.runtime.signals import Reloads
 from webrtcproxy.transport.certificate import server_endpoint
 
 
@@ -46,7 +49,8 @@ class Cluster(MultiService):
         flows = RemoteFlows(reactor, HUB, 0, _no_send)
         location = Location(reactor, config.registrations.multiple, is_own)
         directory = SharedDirectory(reactor, HUB, location, flows, _no_send)
-        launcher = Launcher(reactor, sockets, of_worker(config, node), instance=secrets.token_hex(4))
+        instance = own_instance(config.rtpengine.instance, config.sip.listen) or secrets.token_hex(4)
+        launcher = Launcher(reactor, sockets, of_worker(config, node), instance=instance)
         self.hub = Hub(reactor, workers, launcher, flows, location, directory, config.proxy.drain, publish)
         trunks = [str(HostPort(trunk.host, trunk.port)) for trunk in config.trunks]
         self._metrics = Metrics(process=True)
@@ -66,6 +70,16 @@ class Cluster(MultiService):
     async def _stop(self) -> None:
         await maybeDeferred(self.hub.disownServiceParent)
         await maybeDeferred(super().stopService)
+
+    def hurry(self) -> None:
+        """See `webrtcproxy.proxy.Proxy.hurry`."""
+        self.hub.hurry()
+
+    def reload(self) -> None:
+        """Have all workers read their files again, and read those of this process."""
+        for service in self:
+            if isinstance(service, Reloads):
+                service.reload()
 
     def metrics(self) -> Deferred[bytes]:
         """Fires with the content of ``/metrics``: the samples of each process, by its number; the hub is 0."""
@@ -104,7 +118,9 @@ def of_worker(config: Config, node: HostPort | None = None) -> Config:
     :param node: the rtpengine that the hub runs, if any.
     """
     workers = config.proxy.workers
-    rtpengine = config.rtpengine if node is None else replace(config.rtpengine, nodes=(node,))
+    rtpengine = config.rtpengine
+    if node is not None:
+        rtpengine = replace(rtpengine, nodes=(MediaNode(node.host, node.port or NG_PORT),))
     return replace(
         config,
         calls=replace(config.calls, limit=-(-config.calls.limit // workers)),

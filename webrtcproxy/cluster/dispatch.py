@@ -8,7 +8,7 @@ from zlib import crc32
 from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.cluster.directory import SharedDirectory
-from webrtcproxy.cluster.ownership import HUB, owner_of, sender_of
+from webrtcproxy.cluster.ownership import HUB, may_end, owner_of, sender_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response, read
 from webrtcproxy.transaction.match import has_cookie
@@ -66,10 +66,14 @@ class Dispatcher:
         try:
             message = read(data)
         except BadMessage as error:
+            if isinstance(error.unusable, Response):
+                owner = owner_of(error.unusable)
+                if owner in up:
+                    return owner  # which says in its log that it is dropped
             if error.request is None:
                 self._malformed()
                 return HUB
-            if not error.usable or not isinstance(error.request, (Request, Response)):
+            if not isinstance(error.request, (Request, Response)) or not (error.usable or may_end(error.request)):
                 return up[crc32(data) % len(up)]  # any worker can answer 400; it needs no memory of the request
             message = error.request
         try:
@@ -78,7 +82,17 @@ class Dispatcher:
                 return owner if owner in up else HUB
             return self._of_request(message, up)
         except BadMessage:
-            return up[crc32(data) % len(up)]
+            return self._likely(message, up) or up[crc32(data) % len(up)]
+
+    def _likely(self, message: Request | Response, up: Sequence[int]) -> int:
+        """The worker of what a message without a readable Via may end; 0 where it ends nothing, or nobody knows."""
+        if not isinstance(message, Request) or not may_end(message):
+            return HUB
+        try:
+            chosen = self._by_content(message)
+        except BadMessage:
+            return HUB
+        return chosen if chosen in up else _by_call_id(message, up)
 
     def _of_request(self, request: Request, up: Sequence[int]) -> int:
         seen = _seen(request)
@@ -87,8 +101,7 @@ class Dispatcher:
             return known[0]
         chosen = self._by_content(request)
         if chosen not in up:
-            call_id = request.headers.get("Call-ID") or ""
-            chosen = up[crc32(call_id.encode("utf-8", "surrogateescape")) % len(up)]
+            chosen = _by_call_id(request, up)
         self._remember(seen, chosen)
         return chosen
 
@@ -120,6 +133,11 @@ class Dispatcher:
             del memory[oldest]
         memory.pop(seen, None)
         memory[seen] = chosen, now + BRANCH_LIFETIME
+
+
+def _by_call_id(request: Request, up: Sequence[int]) -> int:
+    call_id = request.headers.get("Call-ID") or ""
+    return up[crc32(call_id.encode("utf-8", "surrogateescape")) % len(up)]
 
 
 def _seen(request: Request) -> _Seen:

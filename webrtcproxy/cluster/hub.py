@@ -21,9 +21,11 @@ from webrtcproxy.cluster.protocol import (
     DONE,
     DRAIN,
     FLOW_CLOSED,
+    HURRY,
     LOG,
     QUERY,
     READY,
+    RELOAD,
     REPLICATED,
     RESULT,
     STOP,
@@ -33,6 +35,7 @@ from webrtcproxy.cluster.protocol import (
 from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.registration.location import ILocation
 from webrtcproxy.runtime.child_process import Backoff
+from webrtcproxy.runtime.loop_lag import HELD_UP
 
 log = Logger()
 
@@ -201,6 +204,8 @@ class Hub(Service):
         self._queries: dict[int, _Query] = {}
         self._query_number = 0
         self._ping_timer: IDelayedCall | None = None
+        self._ping_due = 0.0
+        self._limit: IDelayedCall | None = None
         self.stopping = False
         self.workers = [WorkerProcess(number, self, clock, launcher) for number in range(1, workers + 1)]
 
@@ -216,7 +221,7 @@ class Hub(Service):
         super().startService()  # type: ignore[no-untyped-call]
         for worker in self.workers:
             worker.start()
-        self._ping_timer = self._clock.callLater(PING_INTERVAL, self._ping)
+        self._wait_for_ping()
 
     def stopService(self) -> Deferred[None]:
         """Drain all workers before any of them closes its sockets: a call may be in one worker, and its browser in
@@ -243,10 +248,21 @@ class Hub(Service):
         await self._within(CLOSING, [worker.when_done(ENDED) for worker in left])
         self._location.stop()
 
+    def hurry(self) -> None:
+        """While it ends: calls have no more time to end by themselves, nor their BYEs to be answered."""
+        self._send_to({"do": HURRY}, self.workers)
+        limit = self._limit
+        if limit is not None and limit.active() and limit.getTime() - self._clock.seconds() > STOP_TIMEOUT:
+            limit.reset(STOP_TIMEOUT)
+
+    def reload(self) -> None:
+        """Have all workers read their files again."""
+        self._send_to({"do": RELOAD}, self.workers)
+
     async def _within(self, seconds: float, works: list[Deferred[None]]) -> None:
         """Wait until all of them have fired, or the time is over."""
         done: Deferred[None] = Deferred()
-        limit = self._clock.callLater(seconds, done.callback, None)
+        limit = self._limit = self._clock.callLater(seconds, done.callback, None)
 
         def all_done(_: object) -> None:
             if limit.active():
@@ -256,12 +272,19 @@ class Hub(Service):
         DeferredList(works).addCallback(all_done)
         await done
 
-    def _ping(self) -> None:
+    def _wait_for_ping(self) -> None:
+        self._ping_due = self._clock.seconds() + PING_INTERVAL
         self._ping_timer = self._clock.callLater(PING_INTERVAL, self._ping)
+
+    def _ping(self) -> None:
         now = self._clock.seconds()
+        held_up = now - self._ping_due >= HELD_UP  # then nothing was read meanwhile, whatever they have sent
+        self._wait_for_ping()
         for worker in self.workers:
             if worker.process is None:
                 continue
+            if held_up:
+                worker.last_received = now
             if now - worker.last_received >= WATCHDOG:
                 log.error("Worker {number} is stuck; it is killed", number=worker.number)
                 worker.kill()

@@ -58,7 +58,7 @@ class Launcher:
     :param reactor: for processes and sockets.
     :param sockets: the sockets.
     :param config: of each worker.
-    :param instance: a name that no other proxy has.
+    :param instance: a name that no other proxy has, or empty.
     :param find: returns the path of a program, or None.
     """
 
@@ -108,7 +108,7 @@ class Launcher:
         slot = WorkerSlot(
             number,
             run,
-            f"{self._instance}w{number}",
+            self._instance,
             tuple(there[:wss]),
             tuple(there[wss : wss + sip]),
             dict(zip(self._sockets.shared, there[wss + sip :], strict=True)),

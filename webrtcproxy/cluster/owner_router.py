@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from webrtcproxy.cluster.ownership import HUB, owner_of
+from webrtcproxy.cluster.ownership import HUB, may_end, owner_of
 from webrtcproxy.cluster.protocol import MESSAGE
 from webrtcproxy.cluster.remote import RemoteFlows, Send
 from webrtcproxy.sip.errors import BadMessage
@@ -50,8 +50,22 @@ class OwnerRouter:
             self._pass_on(owner, message, flow)
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
-        """A malformed message is refused by the worker that has read it."""
-        self._receiver.bad_message(error, flow)
+        """A malformed message is refused by the worker that has read it; one that is usable all the same is its
+        owner's, and so is one that may end something."""
+        message = error.request
+        if isinstance(message, (Request, Response)) and (error.usable or self._is_others(message)):
+            message.headers.note(error.why)
+            self.message_received(message, flow)
+        else:
+            self._receiver.bad_message(error, flow)
+
+    def _is_others(self, message: Request | Response) -> bool:
+        """Whether a message may end something of another worker's."""
+        return may_end(message) and owner_of(message) not in (HUB, self._number)
+
+    def undelivered(self, quoted: bytes, host: str, why: str) -> None:
+        """What was sent through a socket of this worker is its own."""
+        self._receiver.undelivered(quoted, host, why)
 
     def _pass_on(self, owner: int, message: Request | Response, flow: Flow) -> None:
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.transaction.match import BRANCH_PREFIX
+from webrtcproxy.sip.salvage import ENDING
+from webrtcproxy.transaction.match import BRANCH_PREFIX, likely_branch
 
 HUB = 0
 """The number of the process that twistd starts; it carries no calls."""
@@ -27,18 +29,28 @@ def owner_of(message: Request | Response) -> int:
     """The number of the worker that owns a message: it has made the branch of a response, or has the dialog of a
     request, by its Request-URI. 0 if the message names no worker.
 
-    :raises BadMessage: the Via of a response, or the To of a request, is malformed.
+    :raises BadMessage: the To of a request is malformed.
     """
     if isinstance(message, Response):
-        found = _branch(message.via.branch or "")
+        try:
+            branch = message.via.branch or ""
+        except BadMessage:
+            branch = likely_branch(message)
+        found = _branch(branch)
         return int(found[1]) if found else HUB
     found = _contact(message.uri)
     return int(found[1]) if found and _is_of_dialog(message) else HUB
 
 
 def _is_of_dialog(request: Request) -> bool:
-    """Whether a request is within a dialog, or replaces one, or cancels such an INVITE."""
-    return request.to.tag is not None or "Replaces" in request.headers or request.method == "CANCEL"
+    """Whether a request is within a dialog, or replaces one, or cancels such an INVITE: ACK, BYE and CANCEL are, in
+    whatever state they are."""
+    return request.method in ENDING or request.to.tag is not None or "Replaces" in request.headers
+
+
+def may_end(message: Request | Response) -> bool:
+    """Whether a message may end something of its owner's, even where it has to be refused."""
+    return isinstance(message, Request) and message.method in ENDING
 
 
 def sender_of(request: Request) -> int:

@@ -43,6 +43,8 @@ START: Final = "start"
 QUERY: Final = "query"
 DRAIN: Final = "drain"
 STOP: Final = "stop"
+HURRY: Final = "hurry"
+RELOAD: Final = "reload"
 DATAGRAM: Final = "datagram"
 WORKERS_UP: Final = "workers_up"
 WORKER_ENDED: Final = "worker_ended"
@@ -71,6 +73,8 @@ FRAMES: Final = (
     ),
     Frame(DRAIN, Direction.TO_WORKER, (), "", "Take no new calls, end those that there are, answer DONE."),
     Frame(STOP, Direction.TO_WORKER, (), "", "Stop the services and end."),
+    Frame(HURRY, Direction.TO_WORKER, (), "", "End at once what DRAIN or STOP waits for."),
+    Frame(RELOAD, Direction.TO_WORKER, (), "", "Read certificates and other files again."),
     Frame(
         DATAGRAM, Direction.TO_WORKER, ("line", "source"), "the datagram",
         "A datagram came by the shared socket of that line of [sip] listen, from that host and port.",

@@ -16,7 +16,7 @@ class WorkerSlot:
 
     :ivar number: from 1 on.
     :ivar run: how many processes had this number before.
-    :ivar instance: its name at rtpengine, by which its successor finds and deletes its leftover sessions.
+    :ivar instance: the name of the proxy at rtpengine, by which its successors find and delete its leftover sessions.
     :ivar wss: descriptors of the sockets that listen for browsers, one for each line.
     :ivar sip: descriptors of its own SIP sockets, one for each line.
     :ivar shared: descriptors of the UDP sockets that all workers share, by the number of their line.

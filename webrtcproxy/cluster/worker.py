@@ -24,12 +24,14 @@ from webrtcproxy.cluster.protocol import (
     DRAIN,
     FLOW_CLOSED,
     GRANT,
+    HURRY,
     LOG,
     LOGIN,
     MESSAGE,
     QUERY,
     READY,
     REFERRED,
+    RELOAD,
     REPLICATED,
     RESULT,
     START,
@@ -72,6 +74,12 @@ class WorkerService(Protocol):
     def wind_up(self) -> Deferred[None]:
         """Take no new calls, and end the existing ones. Fires with None when none is left."""
 
+    def hurry(self) -> None:
+        """End at once what the end waits for."""
+
+    def reload(self) -> None:
+        """Read certificates and other files again."""
+
 
 class Build(Protocol):
     """Builds the services of a worker."""
@@ -80,7 +88,7 @@ class Build(Protocol):
 
 
 class WorkerRuntime:
-    """The `webrtcproxy.proxy.IRuntime` of a worker: the parts of a proxy that depend on its process.
+    """The `webrtcproxy.standalone.IRuntime` of a worker: the parts of a proxy that depend on its process.
 
     :param reactor: the only one.
     :param slot: the identity and the sockets of this worker.
@@ -95,6 +103,7 @@ class WorkerRuntime:
         self.slot = slot
         self.worker_prefix = worker_prefix(slot.number)
         self.instance = slot.instance
+        self.number = slot.number
         self.wss_descriptors = slot.wss
         self.up: set[int] = set()
         self.flows = RemoteFlows(reactor, slot.number, slot.run, link.send)
@@ -254,9 +263,10 @@ class Worker:
         self.number = order.slot.number
         runtime = WorkerRuntime(self._reactor, order.slot, self.link)
         try:
-            self._proxy, self._queries = self._build(order.config, self._reactor, runtime)
-            self._proxy.privilegedStartService()
-            self._proxy.startService()
+            proxy, self._queries = self._build(order.config, self._reactor, runtime)
+            self._proxy = proxy
+            proxy.privilegedStartService()
+            proxy.startService()
         except Exception:
             log.failure("This worker can't start")
             self._end(1)
@@ -272,6 +282,8 @@ class Worker:
             LOGIN: runtime.bans,
             WORKER_ENDED: runtime.worker_ended,
             WORKERS_UP: runtime.workers_up,
+            HURRY: lambda header, body: proxy.hurry(),
+            RELOAD: lambda header, body: proxy.reload(),
             WRITE: lambda header, body: flows.write(header["flow"], body),
             CLOSE: lambda header, body: flows.close(header["flow"], header["code"], header["reason"]),
             FLOW_CLOSED: lambda header, body: flows.closed(*header["flow"]),

@@ -9,6 +9,7 @@ from webrtcproxy.config.limits import LimitsConfig, PartyLimits, TrunkLimits
 from webrtcproxy.config.media import TrunkMedia
 from webrtcproxy.config.mistakes import ConfigError, ConfigErrors
 from webrtcproxy.config.reader import load
+from webrtcproxy.config.records import RecordsConfig
 from webrtcproxy.config.sections import (
     AUTO,
     SPAWN,
@@ -48,6 +49,7 @@ __all__ = [
     "Network",
     "PartyLimits",
     "ProxyConfig",
+    "RecordsConfig",
     "RegistrationsConfig",
     "RtpengineConfig",
     "SipConfig",

@@ -9,6 +9,7 @@ from operator import or_
 from typing import Final, Literal
 
 from webrtcproxy.config.addresses import Destinations, destination
+from webrtcproxy.config.dialling import rule_prefixes
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import custom, each, number, one, word
 from webrtcproxy.config.option import option
@@ -68,8 +69,11 @@ class AccessConfig:
     )
     international_prefixes: tuple[str, ...] = option(
         each(dial_prefix, "write prefixes such as 00 and 011"),
-        "What providers take for the ``+`` of an international number.",
-        default=("00", "011"),
+        "What stands for the ``+`` of an international number, in place of what does so in ``country``: ``00`` in most,"
+        " ``011`` where it is 1. Without it, rules also judge what follows ``00`` or ``011`` as one, wherever it is"
+        " dialled.",
+        default=(),
+        absent="what it is in ``country``",
     )
     dial_prefixes: tuple[str, ...] = option(
         each(dial_prefix, "write digits such as 0 and 01033"),
@@ -114,7 +118,8 @@ class AccessConfig:
         return list(dict.fromkeys(found))
 
     def _normal(self, prefixes: Iterable[str]) -> frozenset[str]:
-        return frozenset(normal_prefix(prefix, self.country, self.international_prefixes) for prefix in prefixes)
+        international = rule_prefixes(self.country, self.international_prefixes)
+        return frozenset(normal_prefix(prefix, self.country, international) for prefix in prefixes)
 
 
 def _longest(digits: str, prefixes: Iterable[str]) -> int:

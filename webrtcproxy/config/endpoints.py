@@ -10,9 +10,10 @@ from twisted.internet.endpoints import serverFromString
 
 from webrtcproxy.config.addresses import ip, port_number
 from webrtcproxy.config.key_pair import check_pair
-from webrtcproxy.config.mistakes import InvalidValue
+from webrtcproxy.config.mistakes import InvalidValue, Problems
 
 FILE_KEYS = frozenset({"privateKey", "certKey", "extraCertChain"})
+_TLS_KEYS = FILE_KEYS | {"dhParameters"}
 _PATH_FIRST = frozenset({"unix", "tls"})
 _FIRST = {"tcp": "port", "tcp6": "port", "ssl": "port", "udp": "port", "tls": "port", "unix": "address"}
 """What the first argument of each kind of endpoint is, which may be written with its name, too."""
@@ -58,22 +59,21 @@ def check_server(text: str, folder: Path) -> str:
 
     :param folder: what relative paths are relative to.
     :returns: the string with absolute paths, and the port as its first argument.
-    :raises ValueError: says what is wrong.
+    :raises ValueError: says what is wrong: `InvalidValues` where it is more than one thing.
     """
     parts = split(text if text.startswith("tls:") else positional(text))
-    if parts[0] == "ssl" and not any(part.startswith("privateKey=") for part in parts):
-        raise ValueError("privateKey= and certKey= are missing")
+    problems = Problems()
+    with problems.noting():
+        if parts[0] == "ssl" and not any(part.startswith("privateKey=") for part in parts):
+            has_certificate = any(part.startswith("certKey=") for part in parts)
+            raise ValueError("privateKey= is missing" if has_certificate else "privateKey= and certKey= are missing")
     for index, part in enumerate(parts):
-        key, equals, value = part.partition("=")
-        if key == "dhParameters" and parts[0] == "ssl":
-            raise InvalidValue("dhParameters has no use: no suite with DHE is offered", "leave it out")
-        if equals and key in FILE_KEYS:
-            parts[index] = f"{key}={_absolute(value, folder)}"
-            _readable(key, folder / unescape(value))
-        elif index == 1 and not equals and parts[0] in _PATH_FIRST:
-            parts[index] = _absolute(part, folder)
-    if parts[0] in ("tcp", "ssl", "tcp6") and parts[1:2] != ["0"]:
-        port_number(parts[1] if len(parts) > 1 else "")
+        with problems.noting():
+            parts[index] = _part(parts[0], index, part, folder)
+    with problems.noting():
+        if parts[0] in ("tcp", "ssl", "tcp6") and parts[1:2] != ["0"]:
+            port_number(parts[1] if len(parts) > 1 else "")
+    problems.raise_any()
     if parts[0] == "ssl":
         _check_pair(parts)
     absolute = ":".join(parts)
@@ -83,6 +83,22 @@ def check_server(text: str, folder: Path) -> str:
         why = " ".join(map(str, error.args)) or type(error).__name__
         raise ValueError(f"this is no server endpoint ({why})") from error
     return absolute
+
+
+def _part(kind: str, index: int, part: str, folder: Path) -> str:
+    """A part of a server endpoint string, in which a path is made absolute.
+
+    :raises ValueError: it has no place there, or its file can't be read.
+    """
+    key, equals, value = part.partition("=")
+    if key == "dhParameters" and kind == "ssl":
+        raise InvalidValue("dhParameters has no use: no suite with DHE is offered", "leave it out")
+    if equals and key in FILE_KEYS:
+        _readable(key, folder / unescape(value))
+        return f"{key}={_absolute(value, folder)}"
+    if index == 1 and not equals and kind in _PATH_FIRST:
+        return _absolute(part, folder)
+    return part
 
 
 def self_signed_files(folder: Path) -> tuple[Path, Path]:
@@ -106,7 +122,7 @@ def check_sip(text: str, folder: Path, kinds: Collection[str] = ("udp", "tcp", "
 
     :param folder: what relative paths are relative to.
     :returns: `text`, with absolute paths, and the port as its first argument.
-    :raises ValueError: says what is wrong.
+    :raises ValueError: says what is wrong: `InvalidValues` where it is more than one thing.
     """
     kind, *rest = split(text)
     if kind in kinds:
@@ -114,18 +130,28 @@ def check_sip(text: str, folder: Path, kinds: Collection[str] = ("udp", "tcp", "
         kind, *rest = split(text)
     if kind not in kinds:
         raise ValueError(f"'{kind}:' is not known here")
-    if kind == "tls":
-        text = "tls" + check_server("ssl" + text[3:], folder)[3:]
-        rest = [part for part in rest if part.partition("=")[0] not in FILE_KEYS]
-    if rest[:1] != ["0"]:
-        port_number(rest[0] if rest else "")
+    problems = Problems()
+    right = rest[:1]
     for option in rest[1:]:
-        key, _equals, value = option.partition("=")
-        if key != "interface":
-            raise ValueError(f"'{option}' is not known here")
-        if ip(unescape(value)) is None:
-            raise ValueError(f"'{value}' is no IP address")
+        with problems.noting():
+            if kind != "tls" or option.partition("=")[0] not in _TLS_KEYS:
+                _check_sip_option(option)
+            right.append(option)
+    with problems.noting():
+        if kind == "tls":
+            text = "tls" + check_server(":".join(["ssl", *right]), folder)[3:]
+        elif rest[:1] != ["0"]:
+            port_number(rest[0] if rest else "")
+    problems.raise_any()
     return text
+
+
+def _check_sip_option(option: str) -> None:
+    key, _equals, value = option.partition("=")
+    if key != "interface":
+        raise ValueError(f"'{option}' is not known here")
+    if ip(unescape(value)) is None:
+        raise ValueError(f"'{value}' is no IP address")
 
 
 def worker_ports(line: str, workers: int) -> range:

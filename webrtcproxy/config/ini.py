@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
 from webrtcproxy.config.ini_file import first_word
-from webrtcproxy.config.mistakes import ConfigError, ConfigErrors, InvalidValue, Mistakes
+from webrtcproxy.config.mistakes import ConfigError, ConfigErrors, InvalidValue, InvalidValues, Mistakes
 
 T = TypeVar("T")
 
@@ -118,25 +118,52 @@ class Section:
 
     def one(self, key: str, remedy: str, parse: Callable[[str], T]) -> T:
         """A value of one line, parsed by `parse`, which raises ValueError."""
-        return self._parsed(key, remedy, self.text(key, remedy), parse)
+        (value,) = self._all_parsed(key, remedy, [self.text(key, remedy)], parse)
+        return value
 
     def each(self, key: str, remedy: str, parse: Callable[[str], T]) -> tuple[T, ...]:
         """Words, each parsed by `parse`, which raises ValueError."""
         return self._all_parsed(key, remedy, self.words(key, remedy), parse)
 
-    def each_line(self, key: str, remedy: str, parse: Callable[[str], T]) -> tuple[T, ...]:
-        """Lines, each parsed by `parse`, which raises ValueError."""
-        return self._all_parsed(key, remedy, self.lines(key, remedy), parse)
+    def each_line(
+        self, key: str, remedy: str, parse: Callable[[str], T], name: Callable[[T], str] | None = None
+    ) -> tuple[T, ...]:
+        """Lines, each parsed by `parse`, which raises ValueError.
 
-    def _all_parsed(self, key: str, remedy: str, texts: Iterable[str], parse: Callable[[str], T]) -> tuple[T, ...]:
-        """:raises ConfigErrors: a mistake for each that is wrong."""
+        :param name: returns what only one of the lines may be about.
+        """
+        return self._all_parsed(key, remedy, self.lines(key, remedy), parse, name)
+
+    def parsed(self, key: str, remedy: str, texts: Iterable[str], parse: Callable[[str], T]) -> tuple[T, ...]:
+        """Parts of a value, each parsed by `parse`, which raises ValueError."""
+        return self._all_parsed(key, remedy, texts, parse)
+
+    def _all_parsed(
+        self,
+        key: str,
+        remedy: str,
+        texts: Iterable[str],
+        parse: Callable[[str], T],
+        name: Callable[[T], str] | None = None,
+    ) -> tuple[T, ...]:
+        """:raises ConfigErrors: all mistakes of all texts."""
         values: list[T] = []
         wrong: list[ConfigError] = []
-        for text in texts:
+        seen: set[str] = set()
+        for entry, text in enumerate(texts):
             try:
-                values.append(self._parsed(key, remedy, text, parse))
-            except ConfigError as error:
-                wrong.append(error)
+                value = parse(text)
+            except ValueError as error:
+                wrong += self._errors_of(key, remedy, text, error)
+                continue
+            values.append(value)
+            if name is None:
+                continue
+            if name(value) in seen:
+                twice = self.error(key, f"{name(value)} is there twice", "keep one of the lines", text)
+                twice.entry = None if key in self._secrets else entry
+                wrong.append(twice)
+            seen.add(name(value))
         if wrong:
             raise self._swallowed(key) or ConfigErrors(wrong)
         return tuple(values)
@@ -151,13 +178,10 @@ class Section:
                 return self.error(key, f"the setting {setting[1]} was read as a part of this value", remedy, "")
         return None
 
-    def _parsed(self, key: str, remedy: str, text: str, parse: Callable[[str], T]) -> T:
-        try:
-            return parse(text)
-        except InvalidValue as invalid:
-            raise self.error(key, str(invalid), invalid.remedy, text) from invalid
-        except ValueError as error:
-            raise self.error(key, str(error), remedy, text) from error
+    def _errors_of(self, key: str, remedy: str, text: str, error: ValueError) -> Iterator[ConfigError]:
+        """What a parser has found wrong with a text."""
+        for each in error.errors if isinstance(error, InvalidValues) else (error,):
+            yield self.error(key, str(each), each.remedy if isinstance(each, InvalidValue) else remedy, text)
 
     def number(self, key: str, low: float, high: float) -> float:
         """A number from `low` to `high`."""

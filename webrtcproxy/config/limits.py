@@ -157,6 +157,20 @@ class TrunkLimits:
         default=None,
         absent="6 for each of ``[calls] limit``",
     )
+    calls_to_per_minute: int = option(
+        _most("calls"),
+        "Calls to the trunk in a minute, whoever makes them, those that it refuses included: one that it challenges and"
+        " whose digest is the browser's counts twice, as does one that it redirects to itself. A REFER by which it is"
+        " to call somebody counts as well. As many may come at once after a quiet minute; above this limit, browsers"
+        " get 503 with Retry-After, and the trunk gets nothing.",
+        default=0,
+    )
+    messages_to_per_minute: int = option(
+        _most("messages"),
+        "MESSAGEs to numbers at the trunk in a minute, whoever sends them, since each may cost money; those to names do"
+        " not count. Above this limit, browsers get 503 with Retry-After, and the trunk gets nothing.",
+        default=300,
+    )
     minutes_per_day: int = option(
         _most("minutes"),
         "Minutes of calls to the trunk within 24 hours from the first one; then calls to it end, and new ones get 403"

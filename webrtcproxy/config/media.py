@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import choice, custom, flag, word
+from webrtcproxy.config.mistakes import InvalidValue
 from webrtcproxy.config.option import option
 
 TRANSCODED: Final = ("PCMU", "PCMA", "G722", "G729", "G723", "GSM", "speex", "opus")
@@ -31,15 +32,15 @@ def _codecs(section: Section, key: str, remedy: str) -> tuple[str, ...] | None:
     names = section.words(key, remedy)
     if names == ("*",):
         return None
-    return _checked(section, key, [_codec(section, key, name, remedy) for name in names])
+    return _checked(section, key, section.parsed(key, remedy, names, _codec))
 
 
-def _codec(section: Section, key: str, name: str, remedy: str) -> str:
+def _codec(name: str) -> str:
     if name == "*":
-        raise section.error(key, "'*' does not go with others", remedy, name)
+        raise ValueError("'*' does not go with others")
     known = _CODECS.get(name.lower())
     if known is None:
-        raise section.error(key, "this codec is not known", f"known are {', '.join(_CODECS.values())}", name)
+        raise InvalidValue("this codec is not known", f"known are {', '.join(_CODECS.values())}")
     return known
 
 

@@ -69,6 +69,42 @@ class InvalidValue(ValueError):
         self.remedy = remedy
 
 
+class InvalidValues(ValueError):
+    """Several things are wrong with one value.
+
+    :param errors: each of them; at least two.
+    """
+
+    def __init__(self, errors: Iterable[ValueError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(map(str, self.errors)))
+
+
+class Problems:
+    """Collects what is wrong with one value, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self._found: list[ValueError] = []
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note the ValueError that is raised within."""
+        try:
+            yield
+        except InvalidValues as several:
+            self._found += several.errors
+        except ValueError as error:
+            self._found.append(error)
+
+    def raise_any(self) -> None:
+        """Raise what was noted.
+
+        :raises ValueError: something was; `InvalidValues` where it was more than one.
+        """
+        if self._found:
+            raise self._found[0] if len(self._found) == 1 else InvalidValues(self._found)
+
+
 class LineNumbers(Protocol):
     """Where sections, keys and values stand in a file: `webrtcproxy.config.ini_file.IniFile`."""
 

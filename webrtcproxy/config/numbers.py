@@ -3,81 +3,141 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from functools import lru_cache
+from operator import itemgetter
+from pathlib import Path
 
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import Kind
-from webrtcproxy.sip.uri import Uri, without_separators
+from webrtcproxy.config.mistakes import Problems
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.telephone import MAX_DIGITS, number_of, without_separators
+from webrtcproxy.sip.uri import Uri
 
 THE_ONLY_ONE = "registered"
 """In place of an address-of-record: the one that is registered at the trunk, if there is exactly one."""
 
 _pattern = re.compile(r"\+?[0-9#]*\*?", re.ASCII).fullmatch
-_REMEDY = "write NUMBER = USER@DOMAIN, such as +4930123* = alice@example.com sales@example.com"
+NUMBER_REMEDY = "write NUMBER = USER@DOMAIN, such as +4930123* = alice@example.com sales@example.com"
 
 
-@dataclass(frozen=True, slots=True)
+Rung = tuple[str, ...]
+"""Addresses-of-record, `THE_ONLY_ONE` perhaps among them."""
+
+
 class NumberMap:
-    """Numbers, or beginnings of numbers, and the addresses-of-record that each rings.
+    """Numbers, or beginnings of numbers, and whom each rings. A look-up takes as many steps as the number has digits,
+    however many there are. Not changed once it is made.
 
-    :ivar exact: by the whole number.
-    :ivar prefixes: beginnings, the longest first.
+    :param exact: by the whole number.
+    :param prefixes: by a beginning.
     """
 
-    exact: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    prefixes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    def __init__(self, exact: Iterable[tuple[str, Rung]] = (), prefixes: Iterable[tuple[str, Rung]] = ()) -> None:
+        self.exact = dict(exact)
+        self.prefixes = dict(prefixes)
+        self._longest = max(map(len, self.prefixes), default=-1)
 
-    def find(self, number: str) -> tuple[str, ...]:
+    def find(self, *spellings: str) -> Rung:
         """The addresses-of-record that a number rings, `THE_ONLY_ONE` among them; empty where it rings none. A whole
-        number is preferred to a beginning, a longer beginning to a shorter one.
+        number is preferred to a beginning, a longer beginning to a shorter one: the one that leaves fewest digits.
 
-        :param number: without visual separators.
+        :param spellings: of one number, without visual separators, the preferred one first.
         """
-        for whole, aors in self.exact:
-            if whole == number:
-                return aors
-        for beginning, aors in self.prefixes:
-            if number.startswith(beginning):
-                return aors
+        for number in spellings:
+            found = self.exact.get(number)
+            if found is not None:
+                return found
+        for left in range(max(map(len, spellings), default=-1) + 1) if self.prefixes else ():
+            for number in spellings:
+                length = len(number) - left
+                found = self.prefixes.get(number[:length]) if 0 <= length <= self._longest else None
+                if found is not None:
+                    return found
         return ()
 
+    def over(self, other: NumberMap) -> NumberMap:
+        """The numbers of both; where both have one, it rings whom it rings here."""
+        return NumberMap({**other.exact, **self.exact}.items(), {**other.prefixes, **self.prefixes}.items())
 
-def _line(text: str) -> tuple[str, tuple[str, ...]]:
+    def __len__(self) -> int:
+        return len(self.exact) + len(self.prefixes)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, NumberMap):
+            return NotImplemented
+        return (self.exact, self.prefixes) == (other.exact, other.prefixes)
+
+    def __hash__(self) -> int:
+        return hash((len(self.exact), len(self.prefixes)))
+
+
+def number_line(text: str) -> tuple[str, Rung]:
+    """A line ``NUMBER = USER@DOMAIN ...``.
+
+    :returns: the number without visual separators, with ``*`` where it is a beginning; and whom it rings.
+    :raises ValueError: it is none; says all that is wrong.
+    """
     pattern, equals, aors = (part.strip() for part in text.partition("="))
     pattern = without_separators(pattern)
     if not equals or not pattern or not aors:
         raise ValueError("this is no NUMBER = USER@DOMAIN")
-    if not _pattern(pattern):
-        raise ValueError(f"'{pattern}' is no number, and no beginning of one with a '*' after it")
-    return pattern, tuple(_aor(word) for word in aors.split())
+    problems = Problems()
+    rung: Rung = ()
+    with problems.noting():
+        if not _pattern(pattern):
+            raise ValueError(f"'{pattern}' is no number, and no beginning of one with a '*' after it")
+        if len(pattern) > MAX_DIGITS:
+            raise ValueError(f"a number has at most {MAX_DIGITS} digits")
+    with problems.noting():
+        rung = _rung(aors)
+    problems.raise_any()
+    return pattern, rung
+
+
+@lru_cache(maxsize=1024)
+def _rung(text: str) -> Rung:
+    problems = Problems()
+    aors: list[str] = []
+    for word in text.replace(",", " ").split():
+        with problems.noting():
+            aors.append(_aor(word))
+    problems.raise_any()
+    return tuple(dict.fromkeys(aors))
 
 
 def _aor(word: str) -> str:
     if word == THE_ONLY_ONE:
         return word
-    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", word):
+    address = re.sub(r"\Asips?:", "", word, flags=re.IGNORECASE)
+    if not re.fullmatch(r"[^@:\s<>]+@[^@\s<>]+", address):
         raise ValueError(f"'{word}' is no USER@DOMAIN, and not the word {THE_ONLY_ONE}")
-    return Uri.parse(f"sip:{word}").aor
+    try:
+        return Uri.parse(f"sip:{address}").aor
+    except BadMessage as error:
+        raise ValueError(f"'{word}' is no USER@DOMAIN") from error
+
+
+def number_map(lines: Iterable[tuple[str, Rung]]) -> NumberMap:
+    """A map of lines, as `number_line` returns them."""
+    lines = list(lines)
+    return NumberMap(
+        ((pattern, rung) for pattern, rung in lines if not pattern.endswith("*")),
+        ((pattern[:-1], rung) for pattern, rung in lines if pattern.endswith("*")),
+    )
 
 
 def _map(section: Section, key: str) -> NumberMap:
-    lines = section.each_line(key, _REMEDY, _line)
-    seen: set[str] = set()
-    for pattern, _ in lines:
-        if pattern in seen:
-            raise section.error(key, "this number is there twice", "keep one of the lines", pattern)
-        seen.add(pattern)
-    exact = tuple(line for line in lines if not line[0].endswith("*"))
-    prefixes = [(pattern[:-1], aors) for pattern, aors in lines if pattern.endswith("*")]
-    return NumberMap(exact, tuple(sorted(prefixes, key=lambda line: -len(line[0]))))
+    return number_map(section.each_line(key, NUMBER_REMEDY, number_line, name=itemgetter(0)))
 
 
 def _show(numbers: NumberMap) -> str:
-    lines = [*numbers.exact, *((f"{beginning}*", aors) for beginning, aors in numbers.prefixes)]
+    lines = [*numbers.exact.items(), *((f"{beginning}*", aors) for beginning, aors in numbers.prefixes.items())]
     return "\n".join(f"{pattern} = {' '.join(aors)}" for pattern, aors in lines)
 
 
-NUMBERS: Kind[NumberMap] = Kind(_map, _REMEDY, show=_show)
+NUMBERS: Kind[NumberMap] = Kind(_map, NUMBER_REMEDY, show=_show)
 """Lines of ``NUMBER = USER@DOMAIN ...``."""
 
 
@@ -86,7 +146,17 @@ def one_number(text: str) -> str:
 
     :raises ValueError: it is none.
     """
-    number = without_separators(text)
-    if not re.fullmatch(r"\+?[0-9]{1,32}", number, re.ASCII):
-        raise ValueError("this is no telephone number")
+    number = number_of(text)
+    if not number.lstrip("+").isdigit():
+        raise ValueError(f"'{text}' has more than digits")
     return number
+
+
+def numbers_file(section: Section, key: str, remedy: str) -> Path:
+    """The path of a file with lines ``NUMBER = USER@DOMAIN ...``."""
+    path = section.folder / section.text(key, remedy)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise section.error(key, f"{error.strerror} ({path})", remedy) from error
+    return path

@@ -19,6 +19,7 @@ from webrtcproxy.config.ini_file import IniFile
 from webrtcproxy.config.limits import LimitsConfig
 from webrtcproxy.config.mistakes import ConfigError, ConfigErrors, Mistakes
 from webrtcproxy.config.option import open_section, read_section
+from webrtcproxy.config.records import RecordsConfig
 from webrtcproxy.config.sections import (
     NAMED,
     SECTIONS,
@@ -35,7 +36,7 @@ from webrtcproxy.config.sections import (
     WebConfig,
 )
 from webrtcproxy.config.tokens import TokensConfig, check_tokens
-from webrtcproxy.config.trunks import read_trunks
+from webrtcproxy.config.trunks import read_trunks, with_number_formats
 from webrtcproxy.config.turn import TurnConfig, check_turn
 from webrtcproxy.config.wss import WssConfig
 
@@ -96,18 +97,20 @@ class _FileSections:
         """The whole configuration."""
         proxy = read_section(ProxyConfig, self._section("proxy"))
         sip, kinds = self._sip(proxy.workers)
-        trunks = read_trunks(self._named("trunk"), kinds)
+        sections = self._named("trunk")
+        trunks = read_trunks(sections, kinds)
         domains = read_domains(self._named("domain"), trunks)
-        wss = self._wss(proxy.workers)
+        wss, rtpengine = self._wss(proxy.workers), self._rtpengine()
+        access = self._access(bool(trunks or domains))
         config = Config(
             path=self._path,
             wss=wss,
             sip=sip,
-            rtpengine=self._rtpengine(),
+            rtpengine=rtpengine,
             registrations=read_section(RegistrationsConfig, self._section("registrations")),
             calls=read_section(CallsConfig, self._section("calls")),
-            trunks=trunks,
-            access=self._access(bool(trunks or domains)),
+            trunks=with_number_formats(sections, trunks, access),
+            access=access,
             web=read_section(WebConfig, self._section("web")),
             logging=read_section(LoggingConfig, self._section("logging")),
             demo=read_section(DemoConfig, self._section("demo")) if self._has("demo") else None,
@@ -117,6 +120,7 @@ class _FileSections:
             bans=read_section(BansConfig, self._section("bans")),
             domains=domains,
             limits=read_section(LimitsConfig, self._section("limits")),
+            records=read_section(RecordsConfig, self._section("records")),
             tokens=self._tokens(wss, domains) if self._has("tokens") else None,
         )
         if config.access.trunk_credentials == "anyone" and "limit-unregistered" not in self._raw.get("calls", {}):

@@ -10,19 +10,17 @@ from operator import or_
 from typing import Final
 
 from webrtcproxy.config.addresses import Destinations, destination
+from webrtcproxy.config.dialling import after_plus, trunk_prefix
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import Kind
 from webrtcproxy.config.ranges import RANGES
-from webrtcproxy.sip.uri import VISUAL_SEPARATORS, without_separators
+from webrtcproxy.sip.telephone import VISUAL_SEPARATORS, without_separators
 
 MAX_DIGITS: Final = 32
 """Digits of the longest number of a rule."""
 
 NOTHING: Final = "none"
 """The word of an empty list, in place of the default."""
-
-TRUNK_PREFIXES: Final = {"1": "1", "7": "8"}
-"""What precedes a national number, by the country code; in most countries it is 0."""
 
 NOWHERE: Final = Destinations()
 """No host at all."""
@@ -33,7 +31,7 @@ REMEDY: Final = (
 )
 NUMBERS_REMEDY: Final = "write numbers (+49301234), prefixes of numbers (+49* 0900*), premium, satellite, * or none"
 
-_number = re.compile(rf"(\+?[0-9][{VISUAL_SEPARATORS}/0-9]*|\+|[*#]+[0-9][0-9*#]*[0-9#]|[*#]+[0-9])(\*?)").fullmatch
+_number = re.compile(rf"(\+?[0-9][{VISUAL_SEPARATORS}0-9]*|\+|[*#]+[0-9][0-9*#]*[0-9#]|[*#]+[0-9])(\*?)").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ def rule(word: str) -> RuleWords:
         return RuleWords(words, places=destination(word))
     if _is_address(word):
         return RuleWords(words, places=destination(word))
-    number, star = without_separators(found[1].replace("/", "")), found[2]
+    number, star = without_separators(found[1]), found[2]
     if len(number) > MAX_DIGITS:
         raise ValueError(f"a number has at most {MAX_DIGITS} digits")
     if star:
@@ -142,18 +140,18 @@ def rule_list(hosts: bool = True) -> Kind[RuleWords]:
     return Kind(read, remedy, show=lambda value: " ".join(value.words))
 
 
-def normal_prefix(prefix: str, country: str, international_prefixes: Iterable[str]) -> str:
+def normal_prefix(prefix: str, country: str, international_prefixes: tuple[str, ...]) -> str:
     """A prefix of a rule as it is compared: with ``+``, where it is one of international numbers, or of national ones
     and the country is known.
 
     :param country: the country code without ``+``; empty where it is not known.
+    :param international_prefixes: what stands for ``+`` there.
     """
-    for international in international_prefixes:
-        if prefix.startswith(international):
-            return "+" + prefix[len(international) :]
-    trunk_prefix = TRUNK_PREFIXES.get(country, "0")
-    if country and prefix.startswith(trunk_prefix):
-        return f"+{country}{prefix.removeprefix(trunk_prefix)}"
+    for rest, _ in after_plus(prefix, international_prefixes):
+        return "+" + rest
+    before = trunk_prefix(country)
+    if country and prefix.startswith(before or "0"):
+        return f"+{country}{prefix.removeprefix(before)}"
     return prefix
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +18,9 @@ from webrtcproxy.config.endpoints import check_server, check_sip
 from webrtcproxy.config.ini import Secret, Section
 from webrtcproxy.config.kinds import custom, endpoints, flag, number, one, password, text, whole, word
 from webrtcproxy.config.limits import MAX_LIMIT, LimitsConfig
+from webrtcproxy.config.media_node import MediaNode, read_nodes
 from webrtcproxy.config.option import option
+from webrtcproxy.config.records import RecordsConfig
 from webrtcproxy.config.tokens import TokensConfig
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import CERTIFICATE_FILE
@@ -29,9 +32,6 @@ SPAWN: Final = "spawn"
 
 AUTO: Final = "auto"
 """`RtpengineConfig.interface` if it is the address by which this machine reaches others."""
-
-NG_PORT: Final = 22222
-"""The default port of a node."""
 
 MAX_WORKERS: Final = 64
 """The most workers."""
@@ -48,14 +48,19 @@ def _resolver(value: str) -> HostPort:
     return server
 
 
-def _nodes(section: Section, key: str, remedy: str) -> tuple[HostPort, ...] | Literal["spawn"]:
+def _nodes(section: Section, key: str, remedy: str) -> tuple[MediaNode, ...] | Literal["spawn"]:
     words = section.words(key, remedy)
     if words == (SPAWN,):
         return SPAWN
     if SPAWN in words:
         raise section.error(key, "spawn does not go with others", "write either spawn or addresses")
-    nodes = section.each(key, remedy, HostPort.parse)
-    return tuple(HostPort(node.host, node.port or NG_PORT) for node in nodes)
+    return read_nodes(section, key, remedy)
+
+
+def _instance(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]{1,40}", value):
+        raise ValueError("this is no such name")
+    return value
 
 
 def _workers(section: Section, key: str, remedy: str) -> int:
@@ -104,13 +109,14 @@ class SipConfig:
 class RtpengineConfig:
     """The media servers.
 
-    :ivar nodes: their ng addresses, each with a port, or `SPAWN`.
+    :ivar nodes: the nodes, or `SPAWN`.
     """
 
-    nodes: tuple[HostPort, ...] | Literal["spawn"] = option(
+    nodes: tuple[MediaNode, ...] | Literal["spawn"] = option(
         custom(_nodes, "write host:port of rtpengine's --listen-ng, several if there are, or spawn"),
         "The address of each rtpengine's ``--listen-ng`` (port 22222 by default), or ``spawn``: the proxy runs one"
-        " itself.",
+        " itself. After an address, ``weight=2`` lets the node have twice as many sessions as one without (1 to 100),"
+        " and with ``drain`` it takes no new ones.",
         stand_in=(),
     )
     timeout: float = option(
@@ -123,6 +129,13 @@ class RtpengineConfig:
         "With ``spawn``: the address for media, in the syntax of rtpengine's ``--interface``; or ``auto`` for the"
         " address by which this machine reaches others.",
         default="127.0.0.1",
+    )
+    instance: str | None = option(
+        one(_instance, "write a name of letters, digits, '.' and '-'"),
+        "A name by which the proxy recognises the sessions that it has left at the nodes when it was killed, and"
+        " deletes them. No other proxy that uses one of the nodes may have it. In a container, write one.",
+        default=None,
+        absent="made of the machine since it was booted, its network namespace, and ``[sip] listen``",
     )
     binary: str = option(
         text("write the program's path or name"), "With ``spawn``: the program, by path or name.", default="rtpengine"
@@ -268,6 +281,7 @@ class Config:
     auth: tuple[str, ...] = ()
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     tokens: TokensConfig | None = None
+    records: RecordsConfig = field(default_factory=RecordsConfig)
 
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
@@ -286,6 +300,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "limits": LimitsConfig,
     "web": WebConfig,
     "logging": LoggingConfig,
+    "records": RecordsConfig,
     "proxy": ProxyConfig,
     "demo": DemoConfig,
 }

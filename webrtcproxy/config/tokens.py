@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -90,15 +91,14 @@ def _certificates(section: Section, key: str, remedy: str) -> Path:
 
 
 def _claims(section: Section, key: str, remedy: str) -> tuple[tuple[str, str], ...]:
-    pairs: dict[str, str] = {}
-    for line in section.lines(key, remedy):
-        attribute, equals, claim = (part.strip() for part in line.partition("="))
-        if not equals or not attribute or not claim:
-            raise section.error(key, "this is no ATTRIBUTE=CLAIM", remedy, line)
-        if attribute in pairs:
-            raise section.error(key, f"{attribute} stands there twice", "keep one", line)
-        pairs[attribute] = claim
-    return tuple(pairs.items())
+    return section.each_line(key, remedy, _claim, name=itemgetter(0))
+
+
+def _claim(line: str) -> tuple[str, str]:
+    attribute, equals, claim = (part.strip() for part in line.partition("="))
+    if not equals or not attribute or not claim:
+        raise ValueError("this is no ATTRIBUTE=CLAIM")
+    return attribute, claim
 
 
 def _parameter(value: str) -> str:

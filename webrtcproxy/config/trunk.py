@@ -12,7 +12,8 @@ from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import custom, each, flag, number, one, password, text, word
 from webrtcproxy.config.limits import TrunkLimits
 from webrtcproxy.config.media import TrunkMedia
-from webrtcproxy.config.numbers import NUMBERS, NumberMap, one_number
+from webrtcproxy.config.number_format import NumberFormat, number_format
+from webrtcproxy.config.numbers import NUMBERS, NumberMap, numbers_file, one_number
 from webrtcproxy.config.option import group, option
 from webrtcproxy.config.rules import NO_RULES, RuleWords, rule_list
 from webrtcproxy.config.trunk_transport import PING, STOP_CODES, TRANSPORT, ClientTls, Transport
@@ -22,12 +23,7 @@ _HOST = "write a host such as sip.example.com or sip.example.com:5080"
 
 
 def _set(section: Section, key: str, remedy: str) -> tuple[tuple[str, str], ...]:
-    lines = section.each_line(key, remedy, header_line)
-    names = [name.lower() for name, _ in lines]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise section.error(key, "this header is set twice", "keep one", lines[index][0])
-    return lines
+    return section.each_line(key, remedy, header_line, name=lambda line: line[0].lower())
 
 
 def _accounts(section: Section, key: str, remedy: str) -> Path:
@@ -117,10 +113,24 @@ class Trunk:
         default=NumberMap(),
         absent="the numbers in the accounts of users whose domain has this trunk",
     )
+    numbers_file: Path | None = option(
+        custom(numbers_file, "write the path of a file with lines NUMBER = USER@DOMAIN"),
+        "A file with such lines, for many: a hundred thousand cost no more at a call than one. It is read again when it"
+        " changes. A number that stands in ``numbers`` too rings whom it rings there.",
+        default=None,
+    )
     called_number: Literal["request-uri", "p-called-party-id", "to"] = option(
         word("request-uri", "p-called-party-id", "to"),
         "Where the trunk writes the number that was called, for ``numbers`` and for the numbers of users.",
         default="request-uri",
+    )
+    number_format: NumberFormat = option(
+        number_format(),
+        "How the trunk wants and sends numbers: ``as-dialled``, as users write them; ``+e164``, with ``+`` and the"
+        " country code; ``e164``, the same without ``+``; ``national``, as they are dialled in the country, others with"
+        " the first of ``international-prefixes``. The country is that of ``[access]``, or named here with what stands"
+        " before its national numbers: ``national 49 0``, ``national 34 none``.",
+        default=NumberFormat(),
     )
     caller_id: Literal["from", "asserted", "both"] = option(
         word("from", "asserted", "both"),

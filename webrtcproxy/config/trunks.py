@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
+from webrtcproxy.config.access import AccessConfig
 from webrtcproxy.config.ini import Section, did_you_mean
+from webrtcproxy.config.number_format import NATIONAL, NumberFormat
 from webrtcproxy.config.option import read_section
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import check_client_tls
@@ -27,6 +30,33 @@ def read_trunks(sections: Iterable[Section], kinds: Collection[str] | None) -> t
             _check_same_tls(section, trunk, other)
         _check_also_for(section, trunk, trunks)
     return tuple(trunks)
+
+
+def with_number_formats(
+    sections: Iterable[Section], trunks: Iterable[Trunk], access: AccessConfig
+) -> tuple[Trunk, ...]:
+    """The trunks, whose formats of numbers know where the proxy is. Mistakes are noted.
+
+    :param sections: those of trunks.
+    """
+    found = []
+    for section, trunk in zip(sections, trunks, strict=True):
+        wanted = trunk.number_format
+        if section.is_right("number-format"):
+            _check_number_format(section, wanted, access)
+        resolved = wanted.at(access.country, access.international_prefixes, access.dial_prefixes)
+        found.append(replace(trunk, number_format=resolved))
+    return tuple(found)
+
+
+def _check_number_format(section: Section, wanted: NumberFormat, access: AccessConfig) -> None:
+    code = wanted.country.code
+    if not access.country and (code or wanted.style == NATIONAL):
+        problem = "it is not known how national numbers are dialled, so that a rule could be dodged by another spelling"
+        section.note("number-format", problem, f"write country = {code or '49'} in [access]")
+    elif code not in ("", access.country) and wanted.style != NATIONAL:
+        problem = f"[access] country is {access.country}, and only national numbers may be another country's"
+        section.note("number-format", problem, f"write {wanted.style}")
 
 
 def _trunk(section: Section, kinds: Collection[str] | None) -> Trunk:

@@ -1,5 +1,5 @@
-"""What a configuration opens to others: a rule for each option that can. ``--check`` prints what they say, and the log
-has it at the start.
+"""What a configuration opens to others, or leaves undone: a rule for each option that can. ``--check`` prints what they
+say, and the log has it at the start.
 
 A rule is a function with `rule` in front of it. It yields a `warning` for each value that opens something, and nothing
 for the values of etc/proxy.ini but its self-signed certificate.
@@ -16,11 +16,13 @@ from typing import Final
 
 from webrtcproxy.config.addresses import Network, ip
 from webrtcproxy.config.bans import SCANNERS
+from webrtcproxy.config.dialling import possible_prefixes
 from webrtcproxy.config.endpoints import self_signed_files, split, unescape
 from webrtcproxy.config.limits import LimitsConfig, TrunkLimits
 from webrtcproxy.config.mistakes import ConfigError
 from webrtcproxy.config.option import options_of
 from webrtcproxy.config.ranges import RANGES
+from webrtcproxy.config.rules import normal_prefix
 from webrtcproxy.config.sections import SECTIONS, SPAWN, Config
 
 Rule = Callable[[Config], Iterator[str]]
@@ -39,6 +41,9 @@ _LOCAL: Final = tuple(
 
 _WIDE: Final = {4: 16, 6: 32}
 """For each IP version, the shortest prefix that one company usually has; a shorter one takes in others."""
+
+_OF_NO_COUNTRY: Final = ("+800", "+808", "+87", "+88", "+979")
+"""The codes of services and networks that belong to no country (E.164.D)."""
 
 _RULES: Final[list[Rule]] = []
 
@@ -122,6 +127,13 @@ def _origins(config: Config) -> Iterator[str]:
 
 
 @rule
+def _hsts(config: Config) -> Iterator[str]:
+    if config.wss.hsts == 0 and any(split(line)[0] == "ssl" for line in config.wss.listen):
+        opens = "whoever is on the way may have a browser come without TLS, and read and change its page"
+        yield warning("wss", "hsts", "0", opens, "leave the default, once the certificate is one that browsers trust")
+
+
+@rule
 def _trusted_proxies(config: Config) -> Iterator[str]:
     for network in config.wss.trusted_proxies:
         if is_wide(network):
@@ -172,6 +184,45 @@ def _allow(config: Config) -> Iterator[str]:
         yield warning("access", "allow", word, opens, f"add {' '.join(absent)} to deny" if absent else "leave it out")
 
 
+@rule
+def _country(config: Config) -> Iterator[str]:
+    access = config.access
+    if access.country:
+        return
+    opens = {
+        "allow": "without a country, numbers that are dialled as within it (0…) are not among those that it allows",
+        "deny": "without a country, numbers that are dialled as within it (0…) may be called all the same",
+    }
+    lists = [("access", "allow", access.allow), ("access", "deny", access.deny)]
+    for trunk in config.trunks:
+        section = f"trunk {trunk.name}"
+        lists += [(section, "allow", trunk.allow), (section, "deny", trunk.deny)]
+    for section, key, words in lists:
+        found = [word for number, word in (*words.prefixes, *words.numbers) if _has_country(number, word, config)]
+        if found:
+            written = " ".join(dict.fromkeys(found))
+            yield warning(section, key, written, opens[key], "write your country code as [access] country")
+
+
+def _has_country(number: str, word: str, config: Config) -> bool:
+    """Whether a word of a rule is about numbers of a country, as they are dialled from elsewhere."""
+    international = normal_prefix(number, "", possible_prefixes("", config.access.international_prefixes))
+    is_one = len(international) > 1 and international[0] == "+" and word not in RANGES
+    return is_one and not international.startswith(_OF_NO_COUNTRY)
+
+
+@rule
+def _national_numbers(config: Config) -> Iterator[str]:
+    for trunk in config.trunks:
+        wanted = trunk.number_format
+        for country in dict.fromkeys((wanted.home, wanted.country) if wanted.converts else ()):
+            if not country.is_plain:
+                why = f"nothing stands before national numbers of country {country.code}, and it is not plain which"
+                why += " digits are one: they are not converted"
+                remedy = f"dial +{country.code} first, or write {wanted.style} {country.code} none if all long ones are"
+                yield warning(f"trunk {trunk.name}", "number-format", wanted.style, why, remedy)
+
+
 def _undenied(config: Config) -> list[str]:
     """The ranges that `deny` does not name."""
     return [name for name in RANGES if name not in config.access.deny.words]
@@ -203,6 +254,8 @@ def _trunk_limits(config: Config) -> Iterator[str]:
     for trunk in config.trunks:
         for key in _switched_off(trunk.limits):
             opens = "the trunk may send as many calls as it can, and keep the proxy busy with them"
+            if key == "messages-to-per-minute":
+                opens = "whoever has an account may send as many messages to numbers as the limits of users let it"
             yield warning(f"trunk {trunk.name}", key, "0", opens, "write a number, or leave the default")
 
 

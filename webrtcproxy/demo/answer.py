@@ -53,7 +53,7 @@ def answer(offer: bytes, host: str, port: int, session: int, version: int) -> Ec
 def offer(host: str, port: int, session: int, version: int) -> bytes:
     """An offer, for an INVITE without one. Parameters as of `answer`."""
     codecs = {"0": "PCMU/8000", "8": "PCMA/8000", "101": "telephone-event/8000"}
-    audio = Media("audio", port, "RTP/AVP", list(codecs), codecs, address=host, attributes=[("fmtp", "101 0-16")])
+    audio = Media("audio", port, "RTP/AVP", list(codecs), codecs, address=host, of_formats=[("fmtp", "101 0-16")])
     return write(Description([audio]), session, version)
 
 
@@ -74,6 +74,6 @@ def _name(codec: str) -> str:
 def _accept(media: Media, host: str, port: int, direction: str) -> None:
     """Accept what is known of it."""
     media.keep([payload for payload, codec in media.codecs.items() if _name(codec) in CODECS])
-    media.attributes = [each for each in media.attributes if each[0] == "fmtp"]
-    media.bandwidths = []
+    media.of_formats = [each for each in media.of_formats if each[0] == "fmtp"]
+    media.attributes, media.bandwidths = [], []
     media.address, media.port, media.direction = host, port, direction

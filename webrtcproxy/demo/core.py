@@ -17,7 +17,7 @@ from webrtcproxy.demo.rtp import RtpPorts
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, check
-from webrtcproxy.sip.uri import normal
+from webrtcproxy.sip.uri import normal_user
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
@@ -73,6 +73,9 @@ class Demo:
         except Refusal as refusal:
             transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
+    def refused(self, request: Request, flow: Flow, status: int, reason: str) -> None:
+        """The demo has no records."""
+
     def owns(self, transaction: ServerTransaction, flow: Flow) -> bool:
         """A CANCEL has to come on the flow of its INVITE."""
         return False
@@ -85,6 +88,9 @@ class Demo:
         """The ACK of an echo's 200; those of other calls do not pass the demo."""
         with suppress(BadMessage):  # an ACK is never answered
             self.echo.ack_arrived(ack)
+
+    def hung_up(self, bye: Request, flow: Flow) -> None:
+        """Do nothing: an echo ends by itself."""
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """The caller has cancelled."""
@@ -99,7 +105,7 @@ class Demo:
         target = request.request_uri
         if _without_default_port(target.hostport) not in self._domains:
             raise Refusal(404, "Not A Domain Of The Demo")
-        name = normal(target.user or "")
+        name = normal_user(target.user or "")
         if request.method == "REGISTER":
             transaction.reply(200, headers=self._registrar.register(request, transaction.flow))
         elif request.method == "INVITE" and request.to.tag is None:

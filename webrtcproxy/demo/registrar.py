@@ -11,7 +11,7 @@ from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import number
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, Request
-from webrtcproxy.sip.uri import normal
+from webrtcproxy.sip.uri import normal_user
 from webrtcproxy.transport.flow import Flow
 
 Headers = list[tuple[str, str]]
@@ -22,7 +22,7 @@ class DemoRegistrar:
 
     :param bindings: stores the bindings.
     :param guard: authenticates users.
-    :param reserved: names that nobody may register, spelled as `webrtcproxy.sip.uri.normal` does.
+    :param reserved: names that nobody may register, spelled as `webrtcproxy.sip.uri.normal_user` does.
     """
 
     def __init__(self, bindings: DemoBindings, guard: Guard, reserved: frozenset[str] = frozenset()) -> None:
@@ -38,10 +38,10 @@ class DemoRegistrar:
         :raises Refusal: 401, 403, 423 (with Min-Expires), 500 (out of order), 503.
         :raises BadMessage: 400.
         """
-        name = normal(request.to.address.user or "")
+        name = normal_user(request.to.address.user or "")
         if not name or name in self._reserved:
             raise Refusal(403, "This Name Is Taken" if name else "A Name Is Needed")
-        if normal(self._guard.user(request, "Authorization")) != name:
+        if normal_user(self._guard.user(request, "Authorization")) != name:
             raise Refusal(403, "Not Your Name")
         cseq = request.cseq.number
         if request.contacts is STAR:

@@ -1,10 +1,12 @@
-"""Call detail records: every call attempt writes one line to the log when it ends, and is counted in the metrics."""
+"""Call detail records: every call writes one line to the log when it ends, and is counted in the metrics. Every
+attempt, refused ones too, has its line in the file of `[records]` (`webrtcproxy.dialog.record_file`)."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from twisted.logger import Logger, LogLevel
 
@@ -84,7 +86,7 @@ def call_result(status: int, ended_by: EndedBy | None) -> CallResult:
 class CallRecord:
     """The data of one call for the log and the metrics. Times are seconds of the clock.
 
-    :ivar meter: counts the calls of this direction.
+    :ivar meter: counts the calls of this direction, and names it.
     :ivar call: Call-ID of the caller's leg, with which all log lines of the call begin.
     :ivar caller: URI of the From header.
     :ivar callee: the Request-URI.
@@ -95,6 +97,10 @@ class CallRecord:
     :ivar status: the final response that the caller got.
     :ivar ended: when it ended.
     :ivar ended_by: who or what ended it; None before that.
+    :ivar reason: the reason phrase of that final response; empty where it is the standard one.
+    :ivar callee_call: Call-ID of the callee's leg, or of the INVITE that was sent last; empty where none was sent.
+    :ivar user: the proven address-of-record of a browser that calls; empty where it has proven none.
+    :ivar trunk: the trunk that the call comes from, or goes to; empty where there is none.
     """
 
     meter: CallMeter
@@ -108,6 +114,10 @@ class CallRecord:
     status: int = 0
     ended_by: EndedBy | None = None
     ended: float = 0.0
+    reason: str = ""
+    callee_call: str = ""
+    user: str = ""
+    trunk: str = ""
 
     def progress(self, now: float) -> None:
         """An 18x is relayed."""
@@ -115,9 +125,9 @@ class CallRecord:
             self.progressed = now
             self.meter.progress.observe(now - self.started)
 
-    def answer(self, status: int, now: float) -> None:
+    def answer(self, status: int, now: float, reason: str = "") -> None:
         """The 2xx is relayed."""
-        self.status, self.answered = status, now
+        self.status, self.answered, self.reason = status, now, reason
         self.meter.set_up.observe(now - self.started)
         self.meter.results["answered"].inc()
 
@@ -140,25 +150,41 @@ class CallRecord:
         )
 
 
+class RecordSink(Protocol):
+    """Takes records that are complete."""
+
+    def add(self, record: CallRecord) -> None:
+        """A call or an attempt has ended."""
+
+    def stop(self) -> None:
+        """Write all that waits: the process is about to end."""
+
+
 class CdrWriter:
     """Writes the records of ended calls, with a short delay where many end at once. A line has the time at which its
     call ended, and may follow lines with a later time.
 
     :param clock: for the time at which a call ends, and for the delay.
+    :param sink: gets each record, too; None where there is no file of records.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, sink: RecordSink | None = None) -> None:
         self._clock = clock
+        self._sink = sink
         self._records: Batcher[CallRecord] = Batcher(clock, one_by_one(self._write))
 
     def close(self, record: CallRecord) -> None:
         """The call of `record` has ended."""
         record.close(self._clock.seconds())
+        if self._sink is not None:
+            self._sink.add(record)
         self._records.add(record)
 
-    def flush(self) -> None:
-        """Write all pending records: the log is about to end."""
+    def stop(self) -> None:
+        """Write all pending records: the process is about to end."""
         self._records.flush()
+        if self._sink is not None:
+            self._sink.stop()
 
     def _write(self, record: CallRecord) -> None:
         """Write the line. Its event has the record, for observers that need more than the text. The event is created

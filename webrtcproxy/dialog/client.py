@@ -5,18 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from webrtcproxy.config.headers import CREDENTIALS
 from webrtcproxy.dialog.background import background
+from webrtcproxy.dialog.connected_identity import ConnectedIdentity
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.session_timer import REFRESHING, SessionTimer
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.client_request import ClientRequest
+from webrtcproxy.routing.failover import resent
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.sip.errors import BadMessage
@@ -50,11 +54,13 @@ class DialogClient:
 
     :param context: the shared objects of the process.
     :param dialog: the dialog.
-    :param flow: the flow that reached the peer last. A browser is reached only there; a trunk at its dialog's next hop.
+    :param flow: the flow that reached the peer last. A browser is reached only there; a trunk at its dialog's next hop,
+        and by the flow that the dialog began on where that hop can't be reached.
     :param profile: the profile of the peer.
     :param authentication: answers challenges with the trunk's credentials, where they may be used.
     :ivar over: whether the dialog has ended, or its BYE awaits an ACK: nothing else is sent.
     :ivar session_timer: how long the session lasts without a refresh.
+    :ivar identity: who the peer says it is, and whom it was shown.
     """
 
     def __init__(
@@ -70,15 +76,23 @@ class DialogClient:
         self._called_in = False
         self._resolved: frozenset[str] = frozenset()
         self._resolving = False
+        self._dead_hop = ""
+        self.identity = ConnectedIdentity()
         self._allow: list[str] = []
         self._rseq = 0
         self._ack: Request | None = None
         self._held_ack: tuple[Request, bytes] | None = None
+        self._watched_ack: Request | None = None
 
     # What the peer supports
 
-    def learn(self, message: Message) -> None:
-        """Note the methods that the peer supports, where `message` has Allow (RFC 3261 section 20.5)."""
+    def learn(self, message: Message, within: bool = False) -> None:
+        """Note the methods that the peer supports, where `message` has Allow (RFC 3261 section 20.5), and who it says
+        it is.
+
+        :param within: whether the message is within the dialog; else it belongs to the INVITE that has begun it.
+        """
+        self.identity.learn(message, within)
         allow = message.headers.lines("Allow")
         if allow:
             self._allow = allow
@@ -145,6 +159,12 @@ class DialogClient:
     def _send_towards(
         self, flow: Flow, request: Request, observer: RequestObserver | None, own: bool
     ) -> Deferred[Response]:
+        final = self._transact(flow, request, observer, own)
+        return final.addCallback(self._refreshed) if request.method in REFRESHING else final
+
+    def _transact(
+        self, flow: Flow, request: Request, observer: RequestObserver | None, own: bool
+    ) -> Deferred[Response]:
         if observer is not None and self.over:  # it ended during the look-up of its host
             return fail(Refusal(481))
         context, refreshing = self._context, request.method in REFRESHING
@@ -167,7 +187,20 @@ class DialogClient:
         )
         if observer is not None:
             observer.sent(sent)
-        return sent.final.addCallback(self._refreshed) if refreshing else sent.final
+        if flow == self.flow:
+            return sent.final
+        return sent.final.addErrback(self._request_lost, sent, self.dialog.next_hop, observer, own)
+
+    def _request_lost(
+        self, failure: Failure, sent: ClientRequest, hop: str, observer: RequestObserver | None, own: bool
+    ) -> Deferred[Response]:
+        """The next hop can't be reached: send the request by the flow that the dialog began on."""
+        if failure.check(FlowLost) is None or not self._leave(hop, failure.value):
+            return fail(failure)
+        request = resent(sent.request)
+        if "Contact" in request.headers:
+            request.headers.set("Contact", self.dialog.contact)
+        return self._transact(self.flow, request, observer, own)
 
     def _is_open(self) -> bool:
         return not self.over
@@ -178,7 +211,7 @@ class DialogClient:
         self.session_timer.answered(response)
         if response.status >= 300:
             return response
-        self.learn(response)
+        self.learn(response, within=True)
         try:
             self.dialog.refresh(response)
         except BadMessage as error:
@@ -231,7 +264,7 @@ class DialogClient:
         try:
             self._send_ack(invite, await self.flow_to_peer())
         except (FlowLost, Refusal) as why:
-            log.info("{call}: the ACK has no way: {why}", why=why, call=self.dialog.call_id)
+            self._ack_failed(why)
 
     def _send_ack(self, invite: Request, flow: Flow) -> None:
         ack = self._ack
@@ -241,9 +274,39 @@ class DialogClient:
             headers = invite.headers
             if headers.has_any(CREDENTIALS) and self._is_trunk(flow):
                 for name in _CREDENTIALS:
+                    ack.headers.remove(name)
                     for value in headers.lines(name):
                         ack.headers.add(name, value)
-        self._context.transactions.send_ack(ack, flow)
+        if not self._context.transactions.send_ack(ack, flow):
+            self._ack_lost(invite, flow, self.dialog.next_hop)
+        elif not flow.opened and flow != self.flow and self._watched_ack is not ack:
+            self._watched_ack = ack
+            schedule, timers = self._context.transactions.schedule, self._context.transactions.timers
+            lost = partial(self._connection_lost, invite, flow, self.dialog.next_hop)
+            schedule.after(timers.timeout_64t1, flow.on_lost(lost))
+
+    def _connection_lost(self, invite: Request, flow: Flow, hop: str) -> None:
+        """The connection of an ACK is lost; one that could not be made has not brought it."""
+        if not flow.opened:
+            self._ack_lost(invite, flow, hop)
+
+    def _ack_lost(self, invite: Request, flow: Flow, hop: str) -> None:
+        """The ACK could not be sent by `flow`: send it by the flow that the dialog began on."""
+        ack = self._ack
+        if ack is None or ack.cseq.number != invite.cseq.number or self.profile.flow_bound:
+            return
+        if flow == self.flow or not self._leave(hop, f"{flow!r} is lost"):
+            self._ack_failed(f"{flow!r} is lost")
+            return
+        ack.headers.remove("Via")
+        self._send_ack(invite, self.flow)
+
+    def _ack_failed(self, why: object) -> None:
+        log.warn("{call}: the ACK has no way: {why}", why=why, call=self.dialog.call_id)
+        self.unreachable()
+
+    def unreachable(self) -> None:
+        """The ACK for a 2xx can't be sent to the peer by any flow."""
 
     # The flow to the peer
 
@@ -251,19 +314,46 @@ class DialogClient:
         """The flow to the peer; None where it needs a look-up, or none can be found."""
         if self.profile.flow_bound or (self.flow.reliable and not self.flow.closed):
             return self.flow
+        if self._dead_hop and self._dead_hop == self.dialog.next_hop and not self.flow.closed:
+            return self.flow
         return self._context.upstream.flow_without_lookup(self.dialog.next_hop, self.flow, self.profile.trunk)
 
     async def flow_to_peer(self) -> Flow:
-        """The flow to the peer.
+        """The flow to the peer: to the next hop of the dialog, or else the one that the dialog began on. That one is
+        closed where this raises.
 
         :raises Refusal: its host name can't be resolved.
         :raises FlowLost: no local socket can send there.
         """
         flow = self._flow_without_lookup()
         if flow is None:
-            flow = await self._context.upstream.flow_to_uri(self.dialog.next_hop, self.flow, self.profile.trunk)
+            hop = self.dialog.next_hop
+            try:
+                flow = await self._context.upstream.flow_to_uri(hop, self.flow, self.profile.trunk)
+            except (FlowLost, Refusal) as why:
+                if not self._leave(hop, why):
+                    raise
+                return self.flow
             self._resolved |= {flow.peer.host}
         return flow
+
+    def _leave(self, hop: str, why: object) -> bool:
+        """A next hop can't be reached: from now on, the flow that the dialog began on is used in place of it.
+
+        :returns: False where that is closed.
+        """
+        if self.flow.closed:
+            return False
+        if self._dead_hop != hop:
+            self._dead_hop = hop
+            log.warn(
+                "{call}: {hop} can't be reached, going on by {flow}: {why}",
+                hop=hop,
+                flow=self.flow,
+                why=why,
+                call=self.dialog.call_id,
+            )
+        return True
 
     def names(self, host: str) -> bool:
         """Whether the IP address `host` is one that the peer itself has named: that of the next hop or of the remote

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,23 +14,27 @@ from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.identity import check_referred_by, identify, payer
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.access.scanners import Scanners
-from webrtcproxy.config import CallsConfig
+from webrtcproxy.config import CallsConfig, Trunk
 from webrtcproxy.dialog.call_record import CdrWriter
+from webrtcproxy.dialog.record_file import RecordFile
 from webrtcproxy.dialog.referred import Referrers, ReplacesGrants
+from webrtcproxy.media.placement import OnLoss
 from webrtcproxy.media.profile import Profile
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.location import ILocation
 from webrtcproxy.routing.admission import UNREGISTERED, BrowserUser
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile
-from webrtcproxy.routing.policy import Policy
+from webrtcproxy.routing.policy import Policy, account_of
 from webrtcproxy.routing.sequence import RequestSequences
 from webrtcproxy.routing.sources import Sources
 from webrtcproxy.routing.upstream import Upstream
-from webrtcproxy.runtime.metrics import Metrics
+from webrtcproxy.runtime.metrics import CallMeter, Metrics
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
+from webrtcproxy.users.called_numbers import CalledNumbers
 from webrtcproxy.users.domains import Domains
 
 
@@ -57,8 +60,9 @@ class CallMedia(Protocol):
     def drop(self, branch: str) -> None:
         """Remove one branch that was not answered."""
 
-    def watch(self, lost: Callable[[], None]) -> None:
-        """Have `lost` called once if rtpengine gives the session up by itself."""
+    def watch(self, lost: OnLoss) -> None:
+        """Have `lost` called if rtpengine loses the session; with `Loss.NODE` it goes on at another node, and both
+        parties are to be offered it again."""
 
     def delete(self) -> Deferred[None]:
         """Delete the session at rtpengine. Fires with None; never fails."""
@@ -92,7 +96,10 @@ class Context:
     guard: LoginGuard
     scanners: Scanners
     domains: Domains = field(default_factory=Domains)
+    called_numbers: CalledNumbers = field(default_factory=CalledNumbers)
     metrics: Metrics = field(default_factory=Metrics)
+    record_file: RecordFile | None = None
+    """The file of records; None where there is none."""
     worker_prefix: str = ""
     """Prefix of the user part of the proxy's Contact in a dialog: identifies the process where there are several."""
 
@@ -133,11 +140,29 @@ class Context:
             replace = self.policy.replaces_foreign_from or request.method == "BYE"  # the call ends in any case
             check_referred_by(self.proofs, flow, request, aors, self.referrers.of(flow, aors), replace=replace)
 
+    def add_service_route(self, sent: Request, flow: Flow, trunk: Trunk | None, caller: Caller, written: Uri) -> None:
+        """Add the Route that a trunk's registrar has given to a request of a browser that is about to be sent there,
+        outside of dialogs (RFC 3608 section 6.1).
+
+        :param flow: of the browser for which it is sent.
+        :param trunk: where it goes; None where that is no trunk.
+        :param caller: on whose behalf it is sent, as far as that is proven.
+        :param written: the browser's own address, which counts where it has proven none.
+        """
+        account = account_of(trunk, caller)
+        aor = (written.aor if caller.aor is None else caller.aor) if account is None else account.aor
+        for value in self.location.service_routes.of(flow, aor, trunk):
+            sent.headers.add("Route", value)
+
+    def meter_of(self, flow: Flow) -> CallMeter:
+        """Counts the calls of the direction of a caller on `flow`."""
+        return self.metrics.outbound if flow.browser else self.metrics.inbound
+
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
         """The profile of the sender of an out-of-dialog request."""
         flow = transaction.flow
         return (
             BROWSER_PEER
             if flow.browser
-            else self.policy.profile(self.sources.trunk_of(transaction.request, flow.peer.host))
+            else self.policy.profile(self.sources.trunk_of(transaction.request, flow.peer.host, transaction.callee))
         )

@@ -9,6 +9,7 @@ from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import SUPPORTED_WITHIN
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.mending import routes
 from webrtcproxy.sip.message import STAR, Headers, Message, Request, Response
 from webrtcproxy.sip.uri import Uri
 
@@ -51,21 +52,19 @@ class Dialog:
 
         :raises BadMessage: a header of the request can't be read, or leads nowhere.
         """
-        dialog = cls(
+        return cls(
             call_id=request.call_id,
             local=str(request.to.with_tag(local_tag)),
             remote=_written(request, "From", request.from_),
             local_tag=local_tag,
             remote_tag=request.from_.tag or "",
-            remote_target=_target(request) or request.from_.uri,
-            route_set=tuple(request.headers.all("Record-Route")),
+            remote_target=_target(request, request.from_.uri),
+            route_set=tuple(routes(request.headers, "Record-Route")),
             local_cseq=0,
             remote_cseq=request.cseq.number,
             contact=contact,
             confirmed=request.method != "INVITE",
         )
-        dialog._check_ways()
-        return dialog
 
     @classmethod
     def from_response(cls, request: Request, response: Response, contact: str) -> Dialog:
@@ -73,21 +72,19 @@ class Dialog:
 
         :raises BadMessage: a header of the response can't be read, or leads nowhere.
         """
-        dialog = cls(
+        return cls(
             call_id=request.call_id,
             local=request.headers.get("From") or "",
             remote=_written(response, "To", response.to),
             local_tag=request.from_.tag or "",
             remote_tag=response.to.tag or "",
-            remote_target=_target(response) or request.uri,
-            route_set=tuple(reversed(response.headers.all("Record-Route"))),
+            remote_target=_target(response, request.uri),
+            route_set=tuple(reversed(routes(response.headers, "Record-Route"))),
             local_cseq=request.cseq.number,
             remote_cseq=None,
             contact=contact,
             confirmed=response.status >= 200,
         )
-        dialog._check_ways()
-        return dialog
 
     @classmethod
     def from_notify(cls, request: Request, notify: Request, contact: str) -> Dialog:
@@ -96,20 +93,18 @@ class Dialog:
 
         :raises BadMessage: a header of the NOTIFY can't be read, or leads nowhere.
         """
-        dialog = cls(
+        return cls(
             call_id=request.call_id,
             local=request.headers.get("From") or "",
             remote=_written(notify, "From", notify.from_),
             local_tag=request.from_.tag or "",
             remote_tag=notify.from_.tag or "",
-            remote_target=_target(notify) or notify.from_.uri,
-            route_set=tuple(notify.headers.all("Record-Route")),
+            remote_target=_target(notify, notify.from_.uri),
+            route_set=tuple(routes(notify.headers, "Record-Route")),
             local_cseq=request.cseq.number,
             remote_cseq=None,
             contact=contact,
         )
-        dialog._check_ways()
-        return dialog
 
     @classmethod
     def from_unreadable(cls, request: Request, response: Response, contact: str, hop: str) -> Dialog:
@@ -130,16 +125,6 @@ class Dialog:
             contact=contact,
         )
 
-    def _check_ways(self) -> None:
-        """Check that requests can be formed and sent: a dialog needs SIP URIs (RFC 3261 section 12.1).
-
-        :raises BadMessage: 400 that names the header which leads nowhere.
-        """
-        if not _is_sip(self.remote_target):
-            raise BadMessage("Bad Contact")
-        if not all(map(_is_sip_address, self.route_set)):
-            raise BadMessage("Bad Record-Route")
-
     def receive(self, request: Request) -> None:
         """Check the order of the peer's requests (RFC 3261 section 12.2.2); gaps are allowed.
 
@@ -156,11 +141,7 @@ class Dialog:
 
         :raises BadMessage: 400 for a Contact that leads nowhere.
         """
-        target = _target(message)
-        if target is not None:
-            if not _is_sip(target):
-                raise BadMessage("Bad Contact")
-            self.remote_target = target
+        self.remote_target = _target(message) or self.remote_target
 
     def confirm(self, response: Response | None = None) -> None:
         """Make an early dialog a confirmed one, after a 2xx (RFC 3261 section 12).
@@ -171,9 +152,27 @@ class Dialog:
         """
         if response is not None:
             self.remote_target = _target(response) or self.remote_target
-            self.route_set = tuple(reversed(response.headers.all("Record-Route")))
-            self._check_ways()
+            self.route_set = tuple(reversed(routes(response.headers, "Record-Route")))
         self.confirmed = True
+
+    def names_peer(self, request: Request) -> bool:
+        """Whether a request of the peer has the address in From that the peer is known by."""
+        return request.from_.uri == NameAddr.parse(self.remote).uri
+
+    def rename_peer(self, request: Request) -> None:
+        """The address in From of a request is that of the peer from now on (RFC 4916 section 4.4)."""
+        self.remote = _written(request, "From", request.from_)
+
+    def show_local(self, address: NameAddr) -> bool:
+        """Change the address in From of the proxy's requests; its tag stays.
+
+        :returns: whether that is another one.
+        """
+        shown = NameAddr.parse(self.local)
+        if (shown.display, shown.uri) == (address.display, address.uri):
+            return False
+        self.local = str(NameAddr(address.display, address.uri).with_tag(self.local_tag))
+        return True
 
     def rename(self, tag: str) -> None:
         """Change the local tag."""
@@ -235,26 +234,29 @@ def _written(message: Message, name: str, value: NameAddr) -> str:
     return str(value) if message.headers.oddities else message.headers.get(name) or ""
 
 
-def _target(message: Message) -> str | None:
-    """The URI of the first Contact that leads anywhere, else of the first; None where there is none."""
+def _target(message: Message, otherwise: str = "") -> str:
+    """The URI of the first Contact that leads anywhere: a dialog needs SIP URIs (RFC 3261 section 12.1).
+
+    :param otherwise: the URI where there is no Contact; empty if none is needed.
+    :raises BadMessage: 400: neither leads anywhere.
+    """
     contacts = message.contacts
     if contacts is STAR or not contacts:
-        return None
-    if len(contacts) == 1:
-        return contacts[0].uri
-    return next((contact.uri for contact in contacts if _is_sip(contact.uri)), contacts[0].uri)
+        found = otherwise if not otherwise or _is_sip(otherwise) else None
+    else:
+        found = _first_sip(contacts) or _first_sip(message.readable_contacts(BadMessage("Bad Contact")))
+    if found is None:
+        raise BadMessage("Bad Contact")
+    return found
+
+
+def _first_sip(contacts: list[NameAddr]) -> str | None:
+    return next((contact.uri for contact in contacts if _is_sip(contact.uri)), None)
 
 
 def _is_sip(uri: str) -> bool:
     try:
         return Uri.parse(uri).scheme in ("sip", "sips")
-    except BadMessage:
-        return False
-
-
-def _is_sip_address(value: str) -> bool:
-    try:
-        return _is_sip(NameAddr.parse(value).uri)
     except BadMessage:
         return False
 

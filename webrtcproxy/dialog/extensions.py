@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import EXTENSIONS
+from webrtcproxy.sip.grammar import is_token
 from webrtcproxy.sip.message import Headers, Request
 
 OF_THE_LEG = frozenset({
@@ -25,19 +26,27 @@ _REQUIRING = frozenset({"Require", "Proxy-Require"})
 
 
 def refuse_required(request: Request) -> None:
-    """Check what `request` requires of the proxy.
+    """Check what `request` requires of the proxy. A BYE requires what is an option tag at all: a call that goes on
+    costs money.
 
     :raises Refusal: 420 with the option tags that the proxy does not support.
     """
     headers = request.headers
     if not headers.has_any(_REQUIRING):
         return
+    if request.method == "BYE" and not all(map(_is_list_of_tags, headers.lines("Require"))):
+        headers.note("Bad Require")
+        headers.remove("Require")
     required = headers.all("Require")
     if request.method not in _ENDS_HERE:
         required = [tag for tag in required if tag.lower() in OF_THE_LEG]
     missing = [tag for tag in (*required, *headers.all("Proxy-Require")) if tag and tag not in EXTENSIONS]
     if missing:
         raise Refusal(420, "", [("Unsupported", ", ".join(missing))])
+
+
+def _is_list_of_tags(line: str) -> bool:
+    return all(is_token(tag.strip()) for tag in line.split(",") if tag.strip())
 
 
 def carry_extensions(source: Headers, target: Headers) -> None:

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.access.caller import Caller
+from webrtcproxy.access.calls import PermittedCall
 from webrtcproxy.access.identity import holder
 from webrtcproxy.access.policy import Permitted
 from webrtcproxy.config import Trunk
@@ -26,6 +27,8 @@ from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.routing.policy import account_of
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.headers import MAX_CSEQ
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
@@ -60,6 +63,9 @@ class TransferableCall(Protocol):
     def dialog_terminated(self, leg: Leg) -> None:
         """The peer of `leg` has no such dialog any more, or does not respond."""
 
+    def unreachable(self, leg: Leg) -> None:
+        """The ACK for a 2xx has no way to the peer of `leg`."""
+
     def busy(self) -> bool:
         """Whether its session is being changed, is not negotiated yet, or is already in a transfer."""
 
@@ -74,6 +80,20 @@ class TransferableCall(Protocol):
 
         :param media: the media session between `new` and the remaining leg; the call's former one is deleted.
         :param branch: its branch at rtpengine.
+        """
+
+    @property
+    def caller(self) -> Leg:
+        """The leg of the caller."""
+
+    @property
+    def limits(self) -> PermittedCall:
+        """What keeps its limits."""
+
+    def take_limits(self, other: TransferableCall, left: Leg) -> None:
+        """The call goes on with an end of `other`, which is over by itself: the limits of both hold until this call is.
+
+        :param left: the end of `other` that does not go on.
         """
 
     def goes_to(self, trunk: Trunk | None, permitted: Permitted | None) -> None:
@@ -97,6 +117,9 @@ class DialogUser(Protocol):
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
         """A request has arrived within the dialog of `leg`."""
 
+    def bye_arrived(self, leg: Leg, bye: Request) -> None:
+        """The peer of `leg` has ended its dialog. The BYE is answered, perhaps refused."""
+
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL has arrived for a re-INVITE that has no final response yet."""
 
@@ -116,6 +139,9 @@ class Leg(DialogClient):
     :param authentication: answers challenges with the trunk's credentials, where the leg may use them.
     :param user: the user of the peer, where that is a browser that has registered.
     :ivar negotiation: its offer/answer state.
+    :ivar answer_pending: whether the peer has answered the proxy's first offer in a reliable response, and that answer
+        is still on its way to the other side of the call: an offer of the peer's own may follow at once (RFC 3311
+        section 5.1), and waits.
     :ivar session_timer: how long the session lasts without a refresh.
     """
 
@@ -136,9 +162,11 @@ class Leg(DialogClient):
         self.user = user
         self.contact = dialog.remote_target
         self.negotiation = Negotiation()
+        self.answer_pending = False
         self._usages = 0
         self._ended = False
         self._accepted: AcceptedInvite | None = None
+        self._acknowledged = False
         self._bye_headers: HeaderList | None = None
         self._finished: list[Callable[[Leg], None]] = []
 
@@ -175,15 +203,19 @@ class Leg(DialogClient):
         self._finished.append(call)
 
     def target_refresh(self, request: Request) -> None:
-        """Take in an INVITE or UPDATE of the peer: its Contact becomes the remote target (RFC 3261 section 12.2.2), and
-        its Allow lists the methods that the peer supports.
+        """Take in an INVITE or UPDATE of the peer: its Contact becomes the remote target (RFC 3261 section 12.2.2), its
+        Allow lists the methods that the peer supports, and it may say who the peer is.
 
         :raises BadMessage: 400 where its Contact leads nowhere.
         :raises Refusal: 422 where the interval is too short.
         """
         self.dialog.refresh(request)
-        self.learn(request)
         self.session_timer.check(request)
+        self.learn(request, within=True)
+        if not self.dialog.names_peer(request):
+            self.identity.rename(request.headers.get("From") or "")
+            if self.identity.takes_from_change:
+                self.dialog.rename_peer(request)
 
     def add_usage(self) -> None:
         """Another usage shares the dialog, which then lasts until `drop_usage` (RFC 5057 section 4)."""
@@ -196,6 +228,11 @@ class Leg(DialogClient):
             self._finish()
 
     # As the UAS
+
+    @property
+    def awaits_ack(self) -> bool:
+        """Whether the peer has a 2xx of this leg to acknowledge."""
+        return self._accepted is not None
 
     def when_acknowledged(self) -> Deferred[None]:
         """Fires with None once no 2xx of this leg awaits its ACK: before that, no INVITE may be sent (RFC 3261 section
@@ -235,19 +272,26 @@ class Leg(DialogClient):
         """The peer's ACK for a 2xx has arrived; one for an earlier 2xx is ignored.
 
         A browser has only one 2xx to acknowledge, which its connection has delivered: whatever CSeq number its ACK has,
-        it means that one (JsSIP 3.10.9 sends another one than its re-INVITE had). Where the 2xx has the offer, such an
-        ACK has to have the answer.
+        it means that one (JsSIP 3.10.9 sends another one than its re-INVITE had). So does an ACK of any peer whose
+        number is missing or can't be read, or can't be that of an earlier 2xx. Where the 2xx has the offer, such an ACK
+        has to have the answer.
         """
         accepted = self._accepted
-        if accepted is not None and (
-            ack.cseq.number == accepted.number
-            or (self.profile.flow_bound and (accepted.on_ack is None or bool(ack.body)))
-        ):
-            self._confirm()
-            if accepted.on_ack is not None:
-                accepted.on_ack(ack)
-            if self._bye_headers is not None:
-                self._send_bye(self._bye_headers)
+        if accepted is None or not self._means(ack, accepted):
+            return
+        self._acknowledged = True
+        self._confirm()
+        if accepted.on_ack is not None:
+            accepted.on_ack(ack)
+        if self._bye_headers is not None:
+            self._send_bye(self._bye_headers)
+
+    def _means(self, ack: Request, accepted: AcceptedInvite) -> bool:
+        number = _number_of(ack)
+        if number == accepted.number:
+            return True
+        any_number = self.profile.flow_bound or not self._acknowledged or number > accepted.number
+        return any_number and (accepted.on_ack is None or bool(ack.body))
 
     def _confirm(self) -> None:
         """No 2xx awaits its ACK any more."""
@@ -273,6 +317,15 @@ class Leg(DialogClient):
         self._confirm()
         if self._bye_headers is not None:
             self._send_bye(self._bye_headers)
+
+    def unreachable(self) -> None:
+        """The ACK for a 2xx can't be sent to the peer by any flow: the call ends, in the next turn of the reactor."""
+        self._context.clock.callLater(0, self._end_call)
+
+    def _end_call(self) -> None:
+        call = None if self.over or self.owner is None else self.owner.transferable()
+        if call is not None:
+            call.unreachable(self)
 
     def hung_up(self) -> None:
         """The peer has ended the dialog, or does not know it any more: nothing more is sent."""
@@ -303,3 +356,11 @@ class Leg(DialogClient):
         waiting, self._finished = self._finished, []
         for call in waiting:
             call(self)
+
+
+def _number_of(ack: Request) -> int:
+    """Its CSeq number; the greatest where there is none."""
+    try:
+        return ack.cseq.number
+    except BadMessage:
+        return MAX_CSEQ

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.extensions import carry_extensions
 from webrtcproxy.dialog.leg import Leg
-from webrtcproxy.routing.header_policy import order_challenges
-from webrtcproxy.routing.peer_profile import PeerProfile, contacts_of, filter_headers
+from webrtcproxy.routing.caller_id import assert_within_dialog
+from webrtcproxy.routing.header_policy import ASSERTED_IDENTITY
+from webrtcproxy.routing.peer_profile import PeerProfile, contacts_of, content_type_of, filter_headers
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.schedule import Schedule
-from webrtcproxy.sip.body import has_description
+from webrtcproxy.sip.body import crossing_body, has_description
 from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE, Deadline
 from webrtcproxy.transaction.server import ServerTransaction
@@ -35,6 +36,8 @@ __all__ = [
 
 ENDS_DIALOG = frozenset({408, 481})
 """Responses to an in-dialog request of any method that end the dialog (RFC 3261 section 12.2.1.2, RFC 5057)."""
+
+_NO_PACKAGE = (("Recv-Info", ""),)
 
 NOT_OURS = frozenset({422, 503})
 """Responses that are never relayed, since on the other leg they would claim that the proxy is out of service (RFC 3261
@@ -61,7 +64,10 @@ async def _relay(
     check_size(request, to.flow, to.profile)
     try:
         with Deadline(schedule) as deadline:
-            response = await send_within(to, request, request_headers(request, leg.profile, to.profile), deadline)
+            headers = request_headers(request, leg.profile, to.profile)
+            if request.headers.has_any(ASSERTED_IDENTITY) or headers.has_any(ASSERTED_IDENTITY):
+                assert_within_dialog(headers, request.headers, request.headers.get("From") or "", leg.caller, to.trunk)
+            response = await send_within(to, request, headers, deadline)
     except FlowLost as why:
         raise to.profile.unreachable() from why
     except TimedOut:
@@ -69,6 +75,8 @@ async def _relay(
         dialog_terminated(to)
         return
     headers = response_headers(response, to.profile, leg.profile)
+    if response.headers.has_any(ASSERTED_IDENTITY):
+        assert_within_dialog(headers, response.headers, response.headers.get("To") or "", to.caller, leg.trunk)
     if response.status < 300 and request.method == "SUBSCRIBE":  # whose 2xx must have one (RFC 6665 section 8.2.1)
         headers.add("Contact", leg.dialog.contact)
     # That one early dialog is gone says nothing of the one across, which others of a fork share (RFC 5057).
@@ -113,12 +121,15 @@ def request_headers(request: Request, source: PeerProfile, target: PeerProfile) 
 
     :param source: the profile of its sender.
     :param target: the profile of its recipient.
-    :raises Refusal: 415 where its body can't cross (`crossing_body`): it would count as delivered without it.
+    :raises Refusal: 415 where its body can't cross (`crossing_body`): it would count as delivered without it. 469 for
+        candidates in an INFO (RFC 8840), which are those of one side.
     """
     if request.method != "OPTIONS" and has_description(request):
+        if request.method == "INFO" and "Info-Package" in request.headers:
+            raise Refusal(469, "", _NO_PACKAGE)
         raise Refusal(415)
     headers = filter_headers(request, source, target)
-    _carry(request, headers)
+    _carry(request, headers, target)
     return headers
 
 
@@ -127,13 +138,11 @@ def response_headers(response: Response, source: PeerProfile, target: PeerProfil
     side are meant, and the Contacts of a redirection. Those of a browser do not cross to the SIP side: nobody has asked
     whether it may call there. Parameters as of `request_headers`."""
     headers = filter_headers(response, source, target)
-    if response.status in (401, 407):
-        order_challenges(headers)
     for value in response.headers.lines("Allow"):
         headers.add("Allow", value)
     if 300 <= response.status < 400 and (target.flow_bound or not source.flow_bound):
         headers.extend(contacts_of(response, source, target))
-    _carry(response, headers)
+    _carry(response, headers, target)
     return headers
 
 
@@ -145,17 +154,10 @@ def status_of(response: Response) -> int:
     return 504 if response.status == 408 else response.status
 
 
-def crossing_body(message: Message) -> bytes:
-    """The body that crosses, of a request or response outside of offer and answer: empty where it describes media. What
-    a 200 to OPTIONS tells of them (RFC 3261 section 11.2) are addresses and keys of one side, which say nothing of
-    those that the proxy would offer the other one."""
-    return b"" if message.body and has_description(message) else message.body
-
-
-def _carry(message: Message, headers: Headers) -> None:
-    """Copy the option tags, and the headers that describe the body (RFC 3261 section 20.15: octets by default)."""
+def _carry(message: Message, headers: Headers, target: PeerProfile) -> None:
+    """Copy the option tags, and the headers that describe the body."""
     carry_extensions(message.headers, headers)
     if crossing_body(message):
-        headers.add("Content-Type", message.headers.get("Content-Type") or "application/octet-stream")
+        headers.add("Content-Type", content_type_of(message, target))
         for value in message.headers.lines("Content-Encoding"):
             headers.add("Content-Encoding", value)

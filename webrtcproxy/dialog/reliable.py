@@ -40,8 +40,9 @@ class ReliableProvisionals:
     """
 
     __slots__ = (
-        "_elapsed", "_interval", "_known", "_number", "_offered", "_out", "_required", "_schedule", "_settled",
-        "_stopped", "_supported", "_timer", "_timers", "_transaction", "_unacknowledged", "_waiting",
+        "_begun", "_elapsed", "_interval", "_known", "_number", "_offered", "_out", "_refused", "_required",
+        "_schedule", "_settled", "_stopped", "_supported", "_timer", "_timers", "_transaction", "_unacknowledged",
+        "_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -56,12 +57,13 @@ class ReliableProvisionals:
         self._unacknowledged = unacknowledged
         self._timers = timers
         self._known = self._required = self._supported = False
-        self._stopped = False
+        self._begun = self._stopped = False
         self._offered = bool(transaction.request.body)
         self._number = 0
         self._out: Response | None = None
+        self._refused: Response | None = None
         self._waiting: deque[Response] = deque()
-        self._settled: Deferred[None] | None = None
+        self._settled: list[Deferred[None]] = []
         self._timer: Timer | None = None
         self._interval = self._elapsed = 0.0
 
@@ -78,11 +80,12 @@ class ReliableProvisionals:
         """Send a provisional response, 101 to 199; a reliable one after the PRACK of the previous one, and none before
         the offer."""
         if not self.reliable or not (sdp or self._required):
+            self._begun = True
             self._transaction.reply(status, reason, headers, sdp)
             return
         if self._stopped or len(self._waiting) >= MAX_WAITING or not (sdp or self._offered):
             return
-        self._offered = True
+        self._begun = self._offered = True
         request, tag = self._transaction.request, self._transaction.to_tag
         response = respond(request, status, reason, to_tag=tag, headers=headers, body=sdp)
         response.headers.add("Require", OPTION_100REL)
@@ -90,31 +93,41 @@ class ReliableProvisionals:
         self._next()
 
     def match(self, prack: Request) -> Response | None:
-        """The response that `prack` acknowledges; None where no response awaits it (section 3)."""
-        out = self._out
-        if out is None:
-            return None
+        """The response that `prack` acknowledges; None where no response awaits it (section 3). One whose PRACK was
+        refused may get another one."""
         rack = (prack.headers.get("RAck") or "").split()
-        return out if rack == [out.headers.get("RSeq"), str(out.cseq.number), out.cseq.method] else None
+        for out in (self._out, self._refused):
+            if out is not None and rack == [out.headers.get("RSeq"), str(out.cseq.number), out.cseq.method]:
+                return out
+        return None
 
-    def acknowledge(self, response: Response) -> None:
-        """`response`, which :meth:`match` has found, has its PRACK."""
+    def acknowledge(self, response: Response, refused: bool = False) -> None:
+        """`response`, which :meth:`match` has found, has its PRACK.
+
+        :param refused: whether the PRACK is refused, for its offer: the response has arrived all the same.
+        """
+        self._refused = response if refused else None
         if response is not self._out:
             return
         self._stop_timer()
         self._out = None
         self._next()
-        settled = self._settled
-        if settled is not None and not self._has_sdp():
-            self._settled = None
-            settled.callback(None)
+        if not self._has_sdp():
+            self._fire_settled()
 
     def settled(self) -> Deferred[None]:
-        """Fires with None when no SDP awaits its PRACK: before that, no 2xx may be sent (section 3)."""
-        if not self._has_sdp():
+        """Fires with None when no SDP awaits its PRACK, or none is awaited any more: before that, no 2xx may be sent
+        (section 3), and no offer be made (RFC 3311 section 5.1)."""
+        if self._stopped or not self._has_sdp():
             return succeed(None)
-        self._settled = Deferred()
-        return self._settled
+        settled: Deferred[None] = Deferred()
+        self._settled.append(settled)
+        return settled
+
+    @property
+    def begun(self) -> bool:
+        """Whether one was sent: the peer has an early dialog."""
+        return self._begun
 
     @property
     def pending(self) -> bool:
@@ -126,8 +139,13 @@ class ReliableProvisionals:
         self._stopped = True
         self._stop_timer()
         self._waiting.clear()
-        self._settled = None
         self._unacknowledged = _ignore
+        self._fire_settled()
+
+    def _fire_settled(self) -> None:
+        settled, self._settled = self._settled, []
+        for each in settled:
+            each.callback(None)
 
     def _has_sdp(self) -> bool:
         return bool(self._out is not None and self._out.body) or any(response.body for response in self._waiting)
@@ -185,6 +203,9 @@ class LatePrackHandler:
             leg.hung_up()
         else:
             transaction.reply(481)
+
+    def bye_arrived(self, leg: Leg, bye: Request) -> None:
+        """Do nothing: the call has ended."""
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """Do nothing: the INVITE has its final response."""

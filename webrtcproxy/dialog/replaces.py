@@ -17,7 +17,6 @@ A Replaces with an unknown dialog is relayed unchanged.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from webrtcproxy.dialog.context import Context
@@ -26,9 +25,12 @@ from webrtcproxy.dialog.referred import ReplacesGrant, ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.routing.admission import BrowserUser
 from webrtcproxy.routing.peer_profile import PeerProfile, filter_address
+from webrtcproxy.sip import for_browsers
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.mending import readable_addresses
 from webrtcproxy.sip.message import Headers
+from webrtcproxy.sip.refer_to import refer_to
 from webrtcproxy.sip.replaces import Replaces, replaces_of, with_replaces
 from webrtcproxy.sip.uri import Uri, without_websocket
 from webrtcproxy.transport.flow import Flow
@@ -55,18 +57,37 @@ def prepare_refer(headers: Headers, transferor: Party, transferee: Party, legs: 
     :param headers: of the REFER, which cross.
     :param transferor: has sent it.
     :param transferee: gets it.
-    :raises BadMessage: 400 where it has not exactly one Refer-To (RFC 3515 section 2.4.2), or it can't be read.
+    :raises BadMessage: 400 where it has not exactly one Refer-To (RFC 3515 section 2.4.2), or it can't be read; 416
+        where no browser can call what it names.
     """
-    values = headers.lines("Refer-To")
-    if len(values) != 1:
-        raise BadMessage("Bad Refer-To")
-    value = filter_address(values[0], transferor.profile, transferee.profile)
-    headers.set("Refer-To", _translated(value, transferor.flow, transferee.flow, legs, context))
+    address = refer_to(headers)
     if transferee.profile.flow_bound:
-        for referrer in headers.lines("Referred-By"):
-            with suppress(BadMessage):
-                _ = NameAddr.parse(referrer).address
-                context.referrers.add(transferee.flow, transferee.user.aors, referrer)
+        aor = transferee.user.aor
+        domain = "" if aor is None else Uri.parse(f"sip:{aor}").host
+        headers.set("Refer-To", for_browsers.refer_to(address, domain))
+    value = filter_address(headers.get("Refer-To") or "", transferor.profile, transferee.profile)
+    headers.set("Refer-To", _translated(value, transferor.flow, transferee.flow, legs, context))
+    for referrer in _mend_referrers(headers) if transferee.profile.flow_bound else ():
+        context.referrers.add(transferee.flow, transferee.user.aors, referrer)
+
+
+def _mend_referrers(headers: Headers) -> list[str]:
+    """The values of Referred-By. Those that are malformed are mended, or left out, in `headers`, too: a browser repeats
+    what it gets."""
+    lines = headers.lines("Referred-By")
+    if not all(map(_is_address, lines)):
+        headers.remove("Referred-By")
+        for address in readable_addresses(lines):
+            headers.add("Referred-By", str(address))
+    return headers.lines("Referred-By")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        _ = NameAddr.parse(text).address
+    except BadMessage:
+        return False
+    return True
 
 
 def _translated(value: str, transferor: Flow, transferee: Flow, legs: DialogTable, context: Context) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from webrtcproxy.dialog.leg import Leg
@@ -10,9 +11,9 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 
-_NOT_IN_EARLY = frozenset({"INVITE", "PRACK", "REFER", "SUBSCRIBE", "UPDATE"})
-"""Requests that are not accepted in an early dialog without a reliable response: they would change the session (RFC
-3311 section 5.2), or begin something that lasts longer."""
+_NOT_IN_EARLY = frozenset({"INVITE", "PRACK", "REFER", "SUBSCRIBE"})
+"""Requests that are not accepted in an early dialog without a reliable response, nor is an UPDATE with an offer: they
+would change the session (RFC 3311 section 5.2), or begin something that lasts longer."""
 
 
 class PendingInvite(Protocol):
@@ -32,7 +33,7 @@ class DialogTable:
     def __init__(self) -> None:
         self._legs: dict[tuple[str, str, str], Leg] = {}
         self._by_contact: dict[str, list[Leg]] = {}
-        self._counts: dict[Flow, int] = {}
+        self._on: dict[Flow, list[Leg]] = {}
         self.pending_invites: dict[tuple[str, str], PendingInvite] = {}
         """The proxy's INVITEs without a final response, by Call-ID and From tag."""
 
@@ -41,7 +42,7 @@ class DialogTable:
         self._legs[leg.key] = leg
         if leg.profile.flow_bound:
             self._by_contact.setdefault(_name(leg.contact), []).append(leg)
-            self._count(leg.flow, 1)
+            self._on.setdefault(leg.flow, []).append(leg)
         leg.when_finished(self._remove)
 
     def rename(self, leg: Leg, tag: str) -> None:
@@ -59,6 +60,10 @@ class DialogTable:
         if not tag:
             return None
         return self.get((request.call_id, tag, request.from_.tag or ""))
+
+    def of_peer(self, flow: Flow) -> Iterable[Leg]:
+        """The legs whose peer may have sent what arrives on `flow`: those of the browser there, or all of them."""
+        return self._on.get(flow, ()) if flow.browser else self._legs.values()
 
     def get(self, key: tuple[str, str, str]) -> Leg | None:
         """The leg with this :attr:`Leg.key`."""
@@ -78,7 +83,8 @@ class DialogTable:
 
         :raises BadMessage: one of its headers can't be read.
         """
-        if not self.pending_invites or request.method in _NOT_IN_EARLY:
+        method = request.method
+        if not self.pending_invites or method in _NOT_IN_EARLY or (method == "UPDATE" and request.body):
             return None
         pending = self.pending_invites.get((request.call_id, request.to.tag or ""))
         return None if pending is None else pending.early(request.from_.tag or "")
@@ -96,18 +102,21 @@ class DialogTable:
 
     def count_on(self, flow: Flow) -> int:
         """The number of dialogs of the browser on `flow`, including those that await their end."""
-        return self._counts.get(flow, 0)
+        return len(self._on.get(flow, ()))
 
     def move(self, leg: Leg, flow: Flow) -> None:
         """The browser of `leg` is now reached on another connection."""
-        self._count(leg.flow, -1)
+        self._leave(leg)
         leg.flow = flow
-        self._count(flow, 1)
+        self._on.setdefault(flow, []).append(leg)
 
-    def _count(self, flow: Flow, more: int) -> None:
-        count = self._counts.pop(flow, 0) + more
-        if count:
-            self._counts[flow] = count
+    def _leave(self, leg: Leg) -> None:
+        """The leg is no longer on its flow."""
+        there = self._on.get(leg.flow, [])
+        if leg in there:
+            there.remove(leg)
+            if not there:
+                del self._on[leg.flow]
 
     def _remove(self, leg: Leg) -> None:
         if self._legs.get(leg.key) is leg:
@@ -116,7 +125,7 @@ class DialogTable:
         there = self._by_contact.get(name, [])
         if leg in there:
             there.remove(leg)
-            self._count(leg.flow, -1)
+            self._leave(leg)
             if not there:
                 del self._by_contact[name]
 

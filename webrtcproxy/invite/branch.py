@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.access.caller import Caller
+from webrtcproxy.access.identity import holder
 from webrtcproxy.dialog.client import HeaderList
+from webrtcproxy.dialog.connected_identity import shown_in
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog, tag_of
 from webrtcproxy.dialog.leg import DialogUser, Leg
@@ -21,6 +24,7 @@ from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target import Target
 from webrtcproxy.routing.client_request import ClientRequest
 from webrtcproxy.routing.failover import SentRequest
+from webrtcproxy.routing.header_policy import ASSERTED_IDENTITY
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.routing.sequence import RequestSequence
 from webrtcproxy.runtime.errors import BadResponse, FlowLost, Refusal, TimedOut
@@ -120,6 +124,11 @@ class Branch:
         return self.target.profile
 
     @property
+    def callee(self) -> Caller:
+        """The user who is called, as far as the present connection of the browser proves it."""
+        return holder(self._context.proofs, self.target.flow, self.target.user.aor)
+
+    @property
     def credentials_refused(self) -> bool:
         """Whether the trunk has refused the configured credentials."""
         return self.target.authentication is not None and self.target.authentication.refused
@@ -173,7 +182,6 @@ class Branch:
 
     def _called(self, outcome: Response | Failure, key: tuple[str, str]) -> None:
         self._index.pending_invites.pop(key, None)
-        self._previews = {}
         try:
             if isinstance(outcome, Failure):
                 self._failed(outcome)
@@ -181,6 +189,7 @@ class Branch:
                 self._final(outcome)
         except Exception:
             self._broken(Failure())
+        self._previews = {}
 
     def cancel(self, headers: HeaderList = ()) -> None:
         """Cancel the INVITE, whatever its state; a 2xx that still arrives gets an ACK and a BYE."""
@@ -191,7 +200,7 @@ class Branch:
             return
         self.cancelled = True
         for leg in self._early.values():
-            leg.owner = None
+            leg.owner, leg.answer_pending = None, False
         if self._request is not None:
             self._request.cancel(headers)
 
@@ -229,7 +238,9 @@ class Branch:
         else:
             if leg is None or not leg.is_next_rseq(number):
                 return
-            if leg.negotiation.local_description or not _sdp(response):  # else the answer to its offer is awaited
+            sdp = _sdp(response)
+            if leg.negotiation.local_description or not sdp:  # else the answer to its offer is awaited
+                leg.answer_pending = leg.answer_pending or (bool(sdp) and not leg.negotiation.remote_description)
                 send_prack(leg, response)
         self._report(BranchProgress(self, response, leg))
 
@@ -259,6 +270,10 @@ class Branch:
                 del self._previews[tag]
                 log.info("{call}: a provisional response opens no dialog: {why}", why=error.why, call=self._call)
         return None if leg is None or leg.over else leg
+
+    def early_dialogs(self) -> list[Leg]:
+        """The legs of all early dialogs that have not ended."""
+        return [leg for tag in {**self._previews, **self._early} if (leg := self.early(tag)) is not None]
 
     def _early_leg(self, response: Response) -> Leg | None:
         """The leg of the early dialog that a provisional response belongs to; None where there are too many.
@@ -311,7 +326,11 @@ class Branch:
                 sent, Dialog.from_response(invite, response, contact), self.party_tag(response), self._owner
             )
             self._legs[leg.dialog.remote_tag] = leg
+            preview = self._previews.get(leg.dialog.remote_tag)
+            if preview is not None:
+                leg.learn(preview)
             leg.learn(response)
+            leg.answer_pending = bool(leg.negotiation.local_description) and not leg.negotiation.agreed
             offer = b"" if leg.negotiation.local_description else _sdp(response)
             if offer:
                 leg.hold_ack(invite, offer)
@@ -332,6 +351,8 @@ class Branch:
         leg = Leg(
             self._context, dialog, sent.flow, party_tag, owner, target.profile, target.authentication, target.user
         )
+        if sent.request.headers.has_any(ASSERTED_IDENTITY):
+            leg.identity.shown = shown_in(sent.request.headers)
         if sent.request.body:
             leg.negotiation.offer_sent(sent.request.body)
         self._index.add(leg)

@@ -32,6 +32,9 @@ class CallDuringSetup(DialogUser, Protocol):
         :param branch: name of the callee's branch at rtpengine.
         """
 
+    def answer_relayed(self) -> None:
+        """A callee's answer is relayed, or can't be: what it has asked for meanwhile is carried out."""
+
     def modify_session(self, leg: Leg, transaction: ServerTransaction) -> None:
         """The request of `transaction` offers to change the session."""
 

@@ -62,6 +62,8 @@ class Fork:
         if isinstance(event, BranchProgress):
             if len(self._events.pending) < MAX_PENDING:
                 self._events.put(event)
+            elif event.leg is not None:
+                event.leg.answer_pending = False
         elif isinstance(event, BranchAnswered):
             self.settled = True
             self.answered = event

@@ -60,6 +60,7 @@ from webrtcproxy.runtime.errors import BadResponse, Refusal
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.session.description import sdp_in
 from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.sdp.questions import same_session
 from webrtcproxy.transaction.server import ServerTransaction
@@ -192,6 +193,9 @@ class InitialOfferAnswer:
             callee.negotiation.answer_sent(local)
         self._agree(callee, branch)
         caller.negotiation.answer_confirmed()
+        callee.answer_pending = False
+        if self._owner is not None:
+            self._owner.answer_relayed()
 
     def reset_early(self) -> None:
         """All branches have failed, and another one is tried: a preview that the caller has is no longer valid."""
@@ -229,7 +233,8 @@ class InitialOfferAnswer:
         """The caller's PRACK has arrived (RFC 3262 section 3), with an answer or a further offer in some cases (section
         5).
 
-        :raises Refusal: 481 where no response awaits it, 400 where the answer is missing.
+        :raises Refusal: 481 where no response awaits it, 400 where the answer is missing; as of `modify_session`, where
+            a further offer can't be taken. The response is acknowledged then, too.
         :raises BadMessage: 415 where its body is not SDP.
         """
         response, offer = self.provisionals.match(transaction.request), self._early_offer
@@ -249,7 +254,11 @@ class InitialOfferAnswer:
         if not sdp:
             transaction.reply(200)
         elif self._owner is not None:
-            self._owner.modify_session(self._caller, transaction)
+            try:
+                self._owner.modify_session(self._caller, transaction)
+            except (Refusal, BadMessage):
+                self.provisionals.acknowledge(response, refused=True)
+                raise
         self.provisionals.acknowledge(response)
 
     def _unacknowledged(self) -> None:

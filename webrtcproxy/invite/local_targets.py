@@ -12,8 +12,8 @@ from webrtcproxy.invite.target import Target, TargetResolver, target_of_binding,
 from webrtcproxy.routing.caller_id import AS_WRITTEN, CallerId, caller_id_of
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
-from webrtcproxy.sip.uri import bracketed, normal
-from webrtcproxy.users.attributes import number_in
+from webrtcproxy.sip.telephone import number_in
+from webrtcproxy.sip.uri import bracketed, normal_user
 from webrtcproxy.users.domains import ServedDomain, is_aor_port
 
 MAX_MEMBERS: Final = 50
@@ -43,7 +43,7 @@ def local_targets(
     async def targets() -> Sequence[Target]:
         if target.user is None or not is_aor_port(target.port):
             raise Refusal(404)
-        aor = f"{normal(target.user)}@{domain.name}"
+        aor = f"{normal_user(target.user)}@{domain.name}"
         there = await context.directory.find(aor)
         if there.bindings:
             return [target_of_binding(binding, caller_id) for binding in there.targets()]

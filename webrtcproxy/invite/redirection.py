@@ -21,6 +21,7 @@ from webrtcproxy.invite.branch import BranchFailed
 from webrtcproxy.invite.refer_target import check_named_target
 from webrtcproxy.invite.target import Target, target_of_route
 from webrtcproxy.registration.request import preference
+from webrtcproxy.routing.number_forms import incoming
 from webrtcproxy.routing.peer_profile import PeerProfile, contacts_of
 from webrtcproxy.runtime.errors import BadResponse, Refusal
 from webrtcproxy.sip.errors import BadMessage
@@ -66,7 +67,8 @@ class Redirection:
         if failed.status >= 600:
             return None
         if failed.response is not None and follows(failed):
-            self._waiting = [*_uris(failed.response), *self._waiting]
+            trunk = failed.branch.target.profile.trunk
+            self._waiting = [*(incoming(uri, trunk) for uri in _uris(failed.response)), *self._waiting]
         while self._waiting and self._left:
             uri = self._waiting.pop(0)
             key = _target_key(uri)

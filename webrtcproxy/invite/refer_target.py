@@ -22,8 +22,8 @@ from webrtcproxy.dialog.replaces import is_contact_of, match_own_dialog
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target_set import browser_targets
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.refer_to import refer_to
 from webrtcproxy.sip.replaces import replaces_of
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transaction.refusal_reason import reason_of
@@ -51,28 +51,30 @@ def login_for_refer(
         return None
     caller = refer.from_.address if aor is None else Uri.parse(f"sip:{aor}")
     domain = logins.needed_for_refer(refer, flow, caller)
-    if domain is None or _is_own_call(context, NameAddr.parse(refer.headers.get("Refer-To") or "").address, flow, legs):
+    if domain is None or _is_own_call(context, refer_to(refer.headers).address, flow, legs):
         return None
     return logins.admit(domain, refer, flow, caller)
 
 
 async def check_refer_target(
     context: Context, refer: Request, transferor: Leg, trunk: Trunk | None, legs: DialogTable
-) -> None:
+) -> bool:
     """Check the target of a REFER of the browser at `transferor`.
 
     :param trunk: the trunk that gets the REFER, or None.
     :param legs: the index of dialogs.
+    :returns: whether somebody is to be called; else the transferee takes over a call of the transferor's.
     :raises BadMessage: Refer-To can't be read.
     :raises Denied: the access policy does not permit it.
     :raises Refusal: where the transferor may not call it itself: 416 for its scheme, 403 for its host, 404.
     """
-    uri = NameAddr.parse(refer.headers.get("Refer-To") or "").address
+    uri = refer_to(refer.headers).address
     if uri.scheme not in _CALLED:
         raise Refusal(416, "Only sip, sips And tel URIs")
     if _is_own_call(context, uri, transferor.flow, legs):
-        return
+        return False
     await check_named_target(context, refer, uri, transferor.caller, transferor.flow.peer.host, trunk)
+    return True
 
 
 async def check_named_target(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from webrtcproxy.dialog.connected_identity import supported_with, takes_from_change
 from webrtcproxy.invite.target import Target
 from webrtcproxy.routing.peer_profile import PeerProfile, filter_headers
 from webrtcproxy.routing.sequence import RequestSequence, initial_headers
@@ -45,10 +46,10 @@ def invite_for(
         proxy can only do where the caller supports them, too.
     :raises Refusal: 483 where Max-Forwards of `source` is exhausted.
     """
-    headers = initial_headers(source, sequence, target.profile, target.caller_id)
+    headers = initial_headers(source, sequence, target.profile, target.caller_id, profile.trunk)
     headers.add("Contact", contact)
     headers.add("Allow", ALLOW[1])
-    headers.add(*(SUPPORTED if reliable else SUPPORTED_WITHIN))
+    headers.add(*supported_with(SUPPORTED if reliable else SUPPORTED_WITHIN, takes_from_change(source.headers)))
     headers.extend(filter_headers(source, profile, target.profile))
     target.caller_id.assert_identity(headers)
     for route in target.route_set:

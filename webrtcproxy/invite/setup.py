@@ -13,6 +13,7 @@ from webrtcproxy.access.relayed_login import report_login
 from webrtcproxy.dialog.background import background
 from webrtcproxy.dialog.call_record import CallRecord, EndedBy
 from webrtcproxy.dialog.client import HeaderList
+from webrtcproxy.dialog.connected_identity import supported_with
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.relay import NOT_OURS
@@ -25,11 +26,12 @@ from webrtcproxy.invite.redirection import Redirection, contacts_across, follows
 from webrtcproxy.invite.request import contact_on, invite_for
 from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.registration.binding import Binding
-from webrtcproxy.routing.header_policy import order_challenges
+from webrtcproxy.routing.header_policy import ASSERTED_IDENTITY
 from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.routing.sequence import CHALLENGE_KEPT, RequestSequence
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.schedule import Timer
+from webrtcproxy.session.connected_line import add_connected_identity, show_identity
 from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
 from webrtcproxy.sip.message import Headers, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
@@ -151,6 +153,10 @@ class CallSetup:
         last = self._last_progress
         return None if last is None else last.branch.early(last.response.to.tag or "")
 
+    def early_dialogs(self) -> list[Leg]:
+        """The legs of the early dialogs with the callees."""
+        return [leg for branch in self._fork.branches for leg in branch.early_dialogs()]
+
     def hung_up(self, leg: Leg) -> bool:
         """A callee has ended a dialog before it has answered; other branches, and other early dialogs, go on.
 
@@ -196,6 +202,10 @@ class CallSetup:
         source, contact = self._transaction.request, contact_on(target.flow, self._user)
         reliable = bool(sdp) or self.offer_answer.provisionals.reliable
         invite = invite_for(source, self._caller.profile, target, sequence, contact, sdp, reliable)
+        if self._context.location.service_routes and not target.route_set:
+            leg, trunk = self._caller, target.profile.trunk
+            self._context.add_service_route(invite, leg.flow, trunk, leg.caller, source.from_.address)
+        self._record.callee_call = invite.call_id
         branch.invite(invite, sequence)
 
     async def _progress(self, event: BranchProgress) -> None:
@@ -203,10 +213,14 @@ class CallSetup:
         response = event.response
         sdp = await self.offer_answer.early(event)
         self.offer_answer.check_wanted()
-        headers = self._dialog_headers(response, event.branch, sdp)
+        headers = self._dialog_headers(response, event.branch, sdp, event.leg)
         self.offer_answer.provisionals.send(response.status, response.reason, headers, sdp)
         self._last_progress = event
         self._record.progress(self._context.clock.seconds())
+        if event.leg is not None:
+            event.leg.answer_pending = False
+        if self._owner is not None:
+            self._owner.answer_relayed()
 
     async def _connect(self, answered: BranchAnswered) -> Response:
         """The 2xx for the caller, made of the first 2xx of a branch."""
@@ -218,8 +232,10 @@ class CallSetup:
         self._stop_ringing()
         self._context.sequences.forget(self._sequence_key)
         response = answered.response
-        headers = self._dialog_headers(response, answered.branch, sdp)
-        for name, value in (SUPPORTED, *self._caller.session_timer.accept(self._transaction.request)):
+        self._record.callee_call = answered.leg.dialog.call_id
+        headers = self._dialog_headers(response, answered.branch, sdp, answered.leg)
+        supported = supported_with(SUPPORTED, answered.leg.identity.takes_from_change)
+        for name, value in (supported, *self._caller.session_timer.accept(self._transaction.request)):
             headers.add(name, value)
         request, tag = self._transaction.request, self._transaction.to_tag
         return respond(request, response.status, response.reason, to_tag=tag, headers=headers, body=sdp)
@@ -265,14 +281,19 @@ class CallSetup:
 
     def _relayed_headers(self, response: Response, branch: Branch) -> Headers:
         headers = filter_headers(response, branch.profile, self._caller.profile)
-        if response.status in (401, 407):
-            order_challenges(headers)
+        if response.headers.has_any(ASSERTED_IDENTITY):
+            show_identity(headers, response, branch.callee, self._caller)
         return headers
 
-    def _dialog_headers(self, response: Response, branch: Branch, sdp: bytes) -> Headers:
-        """The headers of a response within the dialog with the caller."""
+    def _dialog_headers(self, response: Response, branch: Branch, sdp: bytes, leg: Leg | None) -> Headers:
+        """The headers of a response within the dialog with the caller.
+
+        :param leg: the callee's; None where it has none as yet.
+        """
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], self._caller.dialog.contact])
         headers.extend(self._relayed_headers(response, branch))
+        if leg is not None and leg.identity.stated is not None:
+            add_connected_identity(headers, leg, self._caller)
         if sdp:
             headers.add("Content-Type", "application/sdp")
         return headers

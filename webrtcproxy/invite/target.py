@@ -16,8 +16,9 @@ from webrtcproxy.routing.admission import UNREGISTERED, BrowserUser
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.caller_id import AS_WRITTEN, CallerId, caller_id_of
 from webrtcproxy.routing.failover import NextHops
+from webrtcproxy.routing.number_forms import outgoing
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile
-from webrtcproxy.routing.policy import Route
+from webrtcproxy.routing.policy import Route, is_in_credentials
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
@@ -76,7 +77,7 @@ async def target_of_route(
     :param request: the request to be sent there.
     :param caller: on whose behalf it is sent.
     :param host: the IP address of the caller's browser.
-    :param uri: the Request-URI there; empty for the one of the request.
+    :param uri: the Request-URI there, but for the form of its number; empty for the one of the request.
     :raises Denied: it is not permitted.
     :raises Refusal: the target can't be reached.
     """
@@ -90,7 +91,7 @@ async def target_of_route(
         raise route.profile.unreachable() from why
     authentication = Authentication(route.trunk, route.may_use_credentials, route.account)
     replaces = request.headers.get("Replaces")
-    uri = uri or route.uri_for(request)
+    uri = _sent_uri(request, route, uri)
     return Target(
         hops.flow,
         uri,
@@ -101,6 +102,18 @@ async def target_of_route(
         caller_id=caller_id_of(request, caller, route.trunk, uri),
         permitted=permitted,
     )
+
+
+def _sent_uri(request: Request, route: Route, uri: str) -> str:
+    """The Request-URI at the end of a route, with its number as the trunk has it. As the browser writes it, where its
+    credentials for the trunk are made of that."""
+    trunk = route.trunk
+    if trunk is None or not trunk.number_format.converts or not (uri or not is_in_credentials(request)):
+        return uri or route.uri_for(request)
+    written = uri or route.uri_for(request)
+    known = Uri.parse(written)
+    sent = outgoing(known, trunk)
+    return written if sent is known else str(sent)
 
 
 def target_of_binding(binding: Binding, caller_id: CallerId = AS_WRITTEN) -> Target:

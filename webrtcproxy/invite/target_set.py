@@ -11,7 +11,7 @@ from webrtcproxy.access.caller import Caller
 from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.invite.called_number import called_aors
+from webrtcproxy.invite.called_number import called_aors, called_uris
 from webrtcproxy.invite.local_targets import group_targets, local_targets, number_target
 from webrtcproxy.invite.replaced_dialog import replaced_dialog_target
 from webrtcproxy.invite.target import Target, TargetResolver, target_of_binding, target_of_route
@@ -19,35 +19,35 @@ from webrtcproxy.registration.binding import Found
 from webrtcproxy.routing.admission import callees
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.telephone import number_in
 from webrtcproxy.sip.uri import Uri
-from webrtcproxy.transport.flow import Flow
-from webrtcproxy.users.attributes import number_in
+from webrtcproxy.transaction.server import ServerTransaction
 
 
-def call_targets(context: Context, request: Request, flow: Flow, legs: DialogTable) -> Deferred[TargetResolver]:
-    """Fires with the resolver for an INVITE, or fails with Refusal where it is not permitted.
+def call_targets(context: Context, transaction: ServerTransaction, legs: DialogTable) -> Deferred[TargetResolver]:
+    """Fires with the resolver for the INVITE of `transaction`, or fails with Refusal where it is not permitted.
 
-    :param flow: the flow on which it arrived.
     :param legs: the index of dialogs, of which it may replace one.
     :raises Refusal: it is not permitted.
     :raises BadMessage: its Replaces can't be read.
     """
+    request = transaction.request
     if "Replaces" in request.headers:
-        peer = replaced_dialog_target(context, request, flow, legs)
+        peer = replaced_dialog_target(context, request, transaction.flow, legs)
         if peer is not None:
             return succeed(peer)
-    return request_targets(context, request, flow)
+    return request_targets(context, transaction)
 
 
-def request_targets(context: Context, request: Request, flow: Flow) -> Deferred[TargetResolver]:
+def request_targets(context: Context, transaction: ServerTransaction) -> Deferred[TargetResolver]:
     """Fires with the resolver for any request, or fails with Refusal where it is not permitted. A request from the SIP
     side goes to registered browsers; one from a browser along the route that the policy finds.
 
-    :param flow: the flow on which it arrived.
     :raises Refusal: it is not permitted.
     """
+    request, flow = transaction.request, transaction.flow
     if not flow.browser:
-        return callees_of(context, request, flow.peer.host).addCallback(lambda callees: _registered(context, callees))
+        return callees_of(context, request, flow.peer.host).addCallback(_registered_for, context, transaction)
     return succeed(browser_targets(context, request, context.caller_of(request, flow), flow.peer.host))
 
 
@@ -103,19 +103,31 @@ def callees_of(context: Context, request: Request, host: str) -> Deferred[Callee
     def found(there: Found | None) -> Callees | Deferred[Callees]:
         aor, registrars = (None, ()) if there is None else (there.aor, there.registrars)
         trunks = context.sources.trunks_of(host)
-        if aor is None and trunks:
-            likeliest = context.sources.trunk_of(request, host)
-            rung = called_aors(context, request, sorted(trunks, key=lambda each: each is not likeliest))
-            if rung is not None:
-                return rung.addCallback(Callees, together=True)
+        likeliest = context.sources.trunk_of(request, host)
+        ordered = sorted(trunks, key=lambda each: each is not likeliest)
+        asked = [each for each in ordered if aor is None or _calls_contact(each, aor)]
+        rung = called_aors(context, request, asked)
+        if rung is not None:
+            return rung.addCallback(Callees, together=True)
         is_registrar = host in registrars
-        permitted = callees(request, trunks, aor, is_registrar)
+        called = [uri for trunk in ordered for uri in called_uris(request, trunk)]
+        permitted = callees(request, trunks, aor, is_registrar, called)
         aors = [each for each in permitted if _may_call(context, trunks, each, is_registrar)]
         if not aors:
             raise Refusal(404)
         return Callees(aors)
 
     return context.directory.find_token(request.request_uri.user or "").addCallback(found)
+
+
+def _calls_contact(trunk: Trunk, aor: str) -> bool:
+    """Whether a call to the Contact of somebody who has registered at a trunk may be for a number in a header."""
+    return trunk.called_number != "request-uri" and trunk.serves(_place(aor))
+
+
+def _place(aor: str) -> tuple[str, int | None]:
+    """The host and port of an address-of-record."""
+    return Uri.parse(f"sip:{aor.rpartition('@')[2]}").hostport
 
 
 def _may_call(context: Context, trunks: Sequence[Trunk], aor: str, is_registrar: bool) -> bool:
@@ -127,8 +139,26 @@ def _may_call(context: Context, trunks: Sequence[Trunk], aor: str, is_registrar:
     domain = context.domains.named(aor.rpartition("@")[2])
     if domain is not None:
         return any(trunk.name in domain.trunks for trunk in trunks)
-    _, at, place = aor.rpartition("@")
-    return is_registrar or (bool(at) and any(trunk.serves(Uri.parse(f"sip:{place}").hostport) for trunk in trunks))
+    return is_registrar or ("@" in aor and any(trunk.serves(_place(aor)) for trunk in trunks))
+
+
+def _registered_for(
+    callees: Callees, context: Context, transaction: ServerTransaction
+) -> TargetResolver | Deferred[TargetResolver]:
+    """As _registered; where several trunks have the address of the sender, the transaction gets to know its callee, who
+    says which of them it is."""
+    resolver = _registered(context, callees)
+    if len(context.sources.trunks_of(transaction.flow.peer.host)) < 2:
+        return resolver
+
+    async def after_callee() -> TargetResolver:
+        for aor in callees.aors:
+            if (await context.directory.find(aor)).known:
+                transaction.callee = aor
+                break
+        return resolver
+
+    return Deferred.fromCoroutine(after_callee())
 
 
 def _registered(context: Context, callees: Callees) -> TargetResolver:

@@ -29,7 +29,9 @@ from twisted.logger import Logger
 
 from webrtcproxy.config.addresses import family_of
 from webrtcproxy.media.bencode import MalformedReply, NgValue, Reply, from_bencode, to_items
+from webrtcproxy.media.statistics import NodeStatistics
 from webrtcproxy.media.version import NO_QUIRKS
+from webrtcproxy.runtime.deferred import errback
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.runtime.schedule import Schedule, Timer
@@ -81,6 +83,10 @@ class Cookies:
             self._prefix = secrets.token_hex(8).encode()
         self._count += 1
         return b"%s_%d" % (self._prefix, self._count)
+
+    def is_own(self, cookie: bytes) -> bool:
+        """Whether a cookie is of this process."""
+        return bool(self._prefix) and cookie.startswith(self._prefix)
 
 
 _cookies = Cookies()
@@ -160,9 +166,16 @@ class Node:
     :param port: of rtpengine's ``--listen-ng``.
     :param cookies: makes the cookies.
     :param metrics: counts commands.
+    :param weight: its share of the new sessions, compared with other nodes.
+    :param drained: whether it takes no new sessions.
+    :ivar weight: as given.
+    :ivar drained: as given; may be changed.
     :ivar alive: False once `DEAD_AFTER` commands in a row had no reply; True again with the first reply.
     :ivar silent: commands in a row without a reply.
     :ivar answered: replies since the start.
+    :ivar missed: pings in a row without a reply.
+    :ivar lost_since: when it has missed so many pings that its sessions count as lost; None as long as it replies.
+    :ivar statistics: its last ones.
     :ivar quirks: of its version, once that is known.
     :ivar on_alive: called when a dead node replies again.
     """
@@ -174,17 +187,24 @@ class Node:
         port: int,
         cookies: Cookies = _cookies,
         metrics: Metrics | None = None,
+        weight: int = 1,
+        drained: bool = False,
     ) -> None:
         self.host = host
         self.port = port
+        self.weight = weight
+        self.drained = drained
         self.alive = True
         self.silent = 0
         self.answered = 0
+        self.missed = 0
+        self.lost_since: float | None = None
+        self.statistics = NodeStatistics()
         self.quirks = NO_QUIRKS
-        self.on_alive: Callable[[Node], None] = lambda node: None
+        self.on_alive: Callable[[], None] = lambda: None
         self._reactor = reactor
         self._cookies = cookies
-        self._schedule = Schedule(reactor)
+        self._schedule = Schedule(reactor, lingers=True)
         self._socket: _NodeSocket | None = None
         self._waiting: dict[bytes, _Command] = {}
         self._meter = (metrics or Metrics()).node(
@@ -195,6 +215,11 @@ class Node:
         return host_port(self.host, self.port)
 
     # -- the socket
+
+    @property
+    def takes_sessions(self) -> bool:
+        """Whether it is alive, and is not drained."""
+        return self.alive and not self.drained
 
     @property
     def is_open(self) -> bool:
@@ -224,6 +249,8 @@ class Node:
         :returns: fires with None when the socket is closed.
         """
         closed, self._socket = self._socket, None
+        if not self._waiting:
+            self._schedule.clear()
         if closed is None:
             return succeed(None)
         return maybeDeferred(closed.listening.stopListening)
@@ -232,7 +259,7 @@ class Node:
         """Stop waiting for replies: all commands that wait fail with `NgTimeout`."""
         for cookie, command in list(self._waiting.items()):
             self._remove(cookie)
-            command.done.errback(NgTimeout(f"{command.name} given up"))
+            errback(command.done, NgTimeout(f"{command.name} given up"))
 
     def lost(self, closed: _NodeSocket) -> None:
         """A socket is closed."""
@@ -258,7 +285,8 @@ class Node:
             self._meter.failed("overload")
             return fail(NgOverload(f"{len(self._waiting)} commands in work at {self}"))
         cookie = self._cookies.next()
-        data = b"%b d%b%b%be" % (cookie, to_items({"command": name}), encoded, to_items(fields))
+        named = b"7:command%d:%b" % (len(name), name.encode())
+        data = b"%b d%b%b%be" % (cookie, named, encoded, to_items(fields))
         if len(data) > MAX_DATAGRAM:
             self._meter.failed("refused")
             return fail(NgRefused(f"{name} of {len(data)} bytes does not fit a datagram"))
@@ -294,7 +322,7 @@ class Node:
         self.silent += 1
         if self.silent >= DEAD_AFTER:
             self._mark_dead("it does not answer")
-        command.done.errback(NgTimeout(f"no reply to {command.name} from rtpengine {self}"))
+        errback(command.done, NgTimeout(f"no reply to {command.name} from rtpengine {self}"))
 
     def _remove(self, cookie: bytes) -> None:
         command = self._waiting.pop(cookie)
@@ -308,6 +336,8 @@ class Node:
         cookie, _, body = data.partition(b" ")
         command = self._waiting.get(cookie)
         if command is None:
+            if self._cookies.is_own(cookie):  # too late, but a sign of life
+                self._replied()
             return
         try:
             reply = from_bencode(body)
@@ -322,15 +352,16 @@ class Node:
             command.done.callback(reply)
         else:
             self._meter.failed("overload" if isinstance(error, NgOverload) else "refused")
-            command.done.errback(error)
+            errback(command.done, error)
 
     def _replied(self) -> None:
-        self.silent = 0
+        self.silent = self.missed = 0
+        self.lost_since = None
         self.answered += 1
         if not self.alive:
             self.alive = True
             log.info("rtpengine {node} answers", node=self)
-            self.on_alive(self)
+            self.on_alive()
 
     def _mark_dead(self, why: str) -> None:
         if self.alive:

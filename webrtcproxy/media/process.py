@@ -87,14 +87,17 @@ def free_ports(host: str, count: int, free: Callable[[str, int], bool] = is_free
     raise OSError(f"there are no {count} free UDP ports in a row at {host}")
 
 
+_EXPECTED = ("Unknown dictionary key", "Unknown call-id")
+
+
 def forward(line: str) -> None:
     """Log a line that rtpengine has printed: warnings and errors at their level, all else as debug.
 
     A version that does not know a key of the profiles says so; that is not logged as a warning, since the profiles are
-    for other versions too.
+    for other versions too. Nor is that it has lost a session, which it is asked for after each restart.
     """
     kind = line.partition(":")[0].rpartition(" ")[2]
-    serious = kind in ("WARNING", "ERR", "CRIT", "ALERT", "EMERG") and "Unknown dictionary key" not in line
+    serious = kind in ("WARNING", "ERR", "CRIT", "ALERT", "EMERG") and not any(map(line.__contains__, _EXPECTED))
     log.emit(LogLevel.warn if serious else LogLevel.debug, "rtpengine: {line}", line=line)
 
 

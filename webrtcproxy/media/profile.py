@@ -57,7 +57,8 @@ class Profile:
         wrote it; empty for any.
     :ivar source: from where the packets of the SDP's sender are taken.
     :ivar codecs: the names of the codecs that the SDP's sender may use, in lower case; None for any.
-    :ivar plays_digits: digits are played to the leg as events.
+    :ivar decodes: rtpengine may decode what the sender of an SDP for the leg sends, and encode what it gets, since it
+        plays digits or transcodes: packets then do not pass as they are.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Profile:
     required_protocol: str = ""
     source: Source = "browser"
     codecs: frozenset[str] | None = None
-    plays_digits: bool = False
+    decodes: bool = False
     _others: dict[Source, Profile] = field(default_factory=dict, init=False, repr=False, compare=False)
     _encoded: dict[tuple[str, bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -225,6 +226,7 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         web, far = media.interfaces
         to_trunk["direction"], to_browser["direction"] = [web, far], [far, web]
     events: list[NgValue] = [_EVENTS] if media.dtmf == "rfc4733" else []
+    decodes = bool(events) or media.codecs is not None
     no_video = () if media.video else ("video",)
     trunk = _profile(
         "trunk",
@@ -233,7 +235,7 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         TO_TRUNK,
         to_trunk,
         rejected_media=(*_BROWSER_ONLY_KINDS, *no_video),
-        plays_digits=bool(events),
+        decodes=decodes,
     )
     browser = _profile(
         "browser",
@@ -245,6 +247,7 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         required_protocol=_ENCRYPTED if media.srtp else _PLAIN,
         source="learned" if media.nat else "signalled",
         codecs=None if media.codecs is None else frozenset(map(str.lower, media.codecs)),
+        decodes=decodes,
     )
     return trunk, browser
 
@@ -259,6 +262,9 @@ ACCEPTS_BUNDLE = to_items({"bundle": ["accept"]})
 
 ASKS_FOR_A_DESCRIPTION = to_items({"from-tag": "version", "sdp": offer_from_nowhere()})
 """Items of a ``publish`` that gets a description of rtpengine's own."""
+
+EXISTS = to_items({"from-tag": "nobody"})
+"""Items of a ``query`` that asks only whether there is a session: rtpengine says nothing of a party that it lacks."""
 
 DELETE_AT_ONCE = to_items({"delete delay": 0})
 """Items of each delete: rtpengine would otherwise keep the ports for half a minute."""
@@ -279,10 +285,12 @@ def list_fields(limit: int) -> dict[str, NgValue]:
 
 def party_items(branch: str, from_tag: str, to_tag: str = "") -> bytes:
     """The branch and the parties that an ``offer``, ``answer`` or ``delete`` concerns, encoded."""
-    names: dict[str, NgValue] = {"via-branch": _octets(branch), "from-tag": _octets(from_tag)}
-    if to_tag:
-        names["to-tag"] = _octets(to_tag)
-    return to_items(names)
+    first, second = _octets(branch), _octets(from_tag)
+    names = b"10:via-branch%d:%b8:from-tag%d:%b" % (len(first), first, len(second), second)
+    if not to_tag:
+        return names
+    third = _octets(to_tag)
+    return b"%b6:to-tag%d:%b" % (names, len(third), third)
 
 
 def digit_items(digit: str, duration: int, from_tag: str) -> bytes:

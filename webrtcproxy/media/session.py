@@ -20,18 +20,19 @@ The naming of the parties of a call was tried with the rtpengine of Debian 12 (1
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
-from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.media.bencode import Reply
-from webrtcproxy.media.branch_tags import BranchTags
+from webrtcproxy.media.branch_tags import BranchTags, Offer, SentDescriptions
 from webrtcproxy.media.crossing import find_addresses, for_peer, from_peer, is_encrypted, names_in
 from webrtcproxy.media.ng import Node, text
+from webrtcproxy.media.operations import Operations
+from webrtcproxy.media.placement import Loss, NodePool, OnLoss, Placement
 from webrtcproxy.media.profile import (
     ACCEPTS_BUNDLE,
     DELETE_AT_ONCE,
@@ -42,76 +43,51 @@ from webrtcproxy.media.profile import (
     query_items,
     session_fields,
 )
-from webrtcproxy.media.version import NO_QUIRKS
-from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
+from webrtcproxy.runtime.errors import NgOverload, NgRefused, NgTimeout
+from webrtcproxy.sip.sdp.answering import as_numbered, numbers_in, use_numbers
+from webrtcproxy.sip.sdp.bundling import answer_groups, find_joined, groups_in, offer_group, with_other_peers
 from webrtcproxy.sip.sdp.description import Description
-from webrtcproxy.sip.sdp.writing import Origin, write
+from webrtcproxy.sip.sdp.writing import write
 
 log = Logger()
 
 
-class NodePool(Protocol):
-    """The part of `webrtcproxy.media.nodes.Nodes` that a session uses."""
-
-    timeout: float
-
-    def seconds(self) -> float:
-        """The time."""
-
-    def new_call_id(self) -> str:
-        """A new ng call-id, which is in use from now on."""
-
-    def candidates(self) -> Sequence[Node]:
-        """All nodes, the best first."""
-
-    def address_of(self, host: str) -> Deferred[str]:
-        """Find the IP address of a host that a peer has named; fails with a Refusal."""
-
-    def discard(self, node: Node, call_id: str, call: str, *, late: bool = False) -> Deferred[None]:
-        """Delete a session from a node; never fails. `late`: it may still be created there."""
-
-    def release(self, call_id: str) -> None:
-        """This ng call-id is not in use: it was never sent."""
-
-    def watch(self, call_id: str, node: Node, lost: Callable[[], None]) -> None:
-        """Call `lost` once if the node loses the session."""
-
-    def unwatch(self, call_id: str) -> None:
-        """Stop watching a session: no call needs it any more."""
-
-
 _Command = Literal["offer", "answer", "delete", "play DTMF", "block media", "unblock media"]
-_Work = Callable[[], Deferred[bytes]]
 
 
 class MediaSession:
     """The media of one call.
 
-    Operations run one at a time, in the order of their calls. The session stays on the node that accepted its first
-    offer. Cancelling the Deferred of an operation that has begun does not stop it: it runs to its end, so that a later
-    operation (above all the delete) cannot overtake it.
+    `Operations` run one at a time, in the order of their calls. The session stays on the node that accepted its first
+    offer, unless that is lost (see `Placement`): then the next operation is done on another node, which is told the
+    last offer first where that operation is an answer. The call is told, so that it offers both parties the session of
+    now.
 
     :param pool: the nodes.
     :param call: the call's name in logs.
-    :ivar call_id: the session's ng call-id. It changes while nodes are tried for the first offer: a delete for a node
-        that did not reply in time must never hit the session of a later attempt.
-    :ivar node: the session's node; None before the first offer.
     """
 
     def __init__(self, pool: NodePool, call: str) -> None:
         self.call = call
-        self.call_id = pool.new_call_id()
-        self.node: Node | None = None
-        self._quirks = NO_QUIRKS  # of the node, the same for the whole session
         self._pool = pool
+        self._at = Placement(pool, call, self._node_lost)
+        self._node_is_lost = False
+        self._on_loss: OnLoss | None = None
         self._branches: dict[str, BranchTags] = {}
-        self._origins: dict[str, Origin] = {}  # of what each party is told, by its tag
+        self._sent: dict[str, SentDescriptions] = {}  # what each party is told, by its tag
         self._to_drop: set[str] = set()
         self._blocked = False
-        self._queue: deque[tuple[_Work, Deferred[bytes]]] = deque()
-        self._working = False
-        self._deleted = False
-        self._ended: list[Deferred[None]] | None = []  # to fire when the delete is done; None after that
+        self._operations = Operations(self._at.discard)
+
+    @property
+    def call_id(self) -> str:
+        """The session's ng call-id of now."""
+        return self._at.call_id
+
+    @property
+    def node(self) -> Node | None:
+        """The session's node; None before the first offer."""
+        return self._at.node
 
     # -- for calls
 
@@ -124,7 +100,7 @@ class MediaSession:
         :param to: the profile of the leg that the offer goes to.
         :returns: fires with the SDP to send. Fails with `NgTimeout`, `NgOverload` or `NgRefused`.
         """
-        return self._enqueue(lambda: self._offer(sdp, from_tag, branch, to))
+        return self._operations.add(lambda: self._offer(sdp, from_tag, branch, to))
 
     def answer(self, sdp: bytes, *, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         """Have an answer rewritten for the offerer's leg.
@@ -136,12 +112,12 @@ class MediaSession:
         :param to: the profile of the offerer's leg.
         :returns: as `offer`.
         """
-        return self._enqueue(lambda: self._answer(sdp, from_tag, to_tag, branch, to))
+        return self._operations.add(lambda: self._answer(sdp, from_tag, to_tag, branch, to))
 
     @property
     def loses_digits(self) -> bool:
         """Whether the node may lose a digit that it is to `play`."""
-        return self._quirks.loses_digits
+        return self._at.quirks.loses_digits
 
     def play(self, digit: str, duration: int, *, from_tag: str, branch: str) -> Deferred[None]:
         """Have a digit played to the other party, as an event if it accepts events (RFC 4733), else as a tone. Digits
@@ -154,7 +130,7 @@ class MediaSession:
         :returns: fires with None when rtpengine has accepted it. Fails as `offer`, above all if the profiles of offer
             and answer did not announce digits.
         """
-        return self._enqueue(lambda: self._play(digit, duration, from_tag, branch)).addCallback(lambda _: None)
+        return self._operations.add(lambda: self._play(digit, duration, from_tag, branch)).addCallback(lambda _: None)
 
     def packets(self, *, from_tag: str, branch: str) -> Deferred[int]:
         """Count what a party has sent so far, at once: the other operations are not waited for.
@@ -163,7 +139,7 @@ class MediaSession:
         :param branch: as in the offer.
         :returns: fires with the number of its RTP and RTCP packets. Fails as `offer`.
         """
-        if self.node is None or self._deleted or branch not in self._branches:
+        if self.node is None or self._operations.ended or branch not in self._branches:
             return fail(NgRefused("nothing to count without a session"))
         sender, _ = self._branches[branch].names(from_tag)
         asked = self.node.command("query", session_fields(self.call_id), self._pool.timeout, query_items(sender))
@@ -171,196 +147,237 @@ class MediaSession:
 
     def drop(self, branch: str) -> None:
         """Free the media of a losing branch; the last branch stays until there is another. Never raises."""
-        if not self._deleted:
-            self._enqueue(lambda: self._drop(branch)).addErrback(lambda failure: failure.trap(NgRefused) and b"")
+        if not self._operations.ended:
+            self._operations.add(lambda: self._drop(branch)).addErrback(lambda failure: failure.trap(NgRefused) and b"")
 
-    def watch(self, lost: Callable[[], None]) -> None:
-        """Call `lost` once if rtpengine loses the session: it saw no media, or was restarted. Never after `delete`."""
-        if self.node is not None and not self._deleted:
-            self._pool.watch(self.call_id, self.node, lost)
+    def watch(self, lost: OnLoss) -> None:
+        """Call `lost` if rtpengine loses the session: it saw no media, was restarted, or does not reply. With
+        `Loss.NODE`, both parties have to be offered the session again. Never after `delete`."""
+        self._on_loss = lost
+        if self._node_is_lost or self._at.number:
+            self._tell(Loss.NODE)
 
     def delete(self) -> Deferred[None]:
         """Free everything after the current operation; operations that wait fail.
 
         :returns: fires with None when rtpengine has done it, or does not reply. Never fails. May be called again.
         """
-        if self._ended is None:
-            return succeed(None)
-        done: Deferred[None] = Deferred(lambda _: None)
-        self._ended.append(done)
-        if not self._deleted:
-            self._deleted = True
-            self._pool.unwatch(self.call_id)
-            waiting, self._queue = self._queue, deque()
-            for _, result in waiting:
-                _fire(result, Failure(NgRefused("the media session is deleted")))
-            if not self._working:
-                self._end()
-        return done
+        if not self._operations.ended:
+            self._at.unwatch()
+            self._on_loss = None
+        return self._operations.end()
 
-    # -- order
+    # -- the loss of its node
 
-    def _enqueue(self, work: _Work) -> Deferred[bytes]:
-        result: Deferred[bytes] = Deferred(lambda _: None)
-        if self._deleted:
-            _fire(result, Failure(NgRefused("the media session is deleted")))
-        else:
-            self._queue.append((work, result))
-            self._next()
-        return result
+    def _node_lost(self, loss: Loss) -> None:
+        """The node has lost the session; the next operation is done on another one."""
+        self._node_is_lost = True
+        self._tell(loss)
 
-    def _next(self) -> None:
-        while self._queue and not self._working:
-            work, result = self._queue.popleft()
-            if not result.called:  # it was not cancelled
-                self._working = True
-                maybeDeferred(work).addBoth(self._done, result)
+    def _tell(self, loss: Loss) -> None:
+        if self._on_loss is not None:
+            self._on_loss(loss)
 
-    def _done(self, outcome: bytes | Failure, result: Deferred[bytes]) -> None:
-        self._working = False
-        _fire(result, outcome)
-        if self._deleted and not self._working and self._ended is not None:
-            self._end()
-        else:
-            self._next()
+    def _leave_lost_node(self) -> None:
+        """Leave a node that is lost."""
+        if self._node_is_lost:
+            self._node_is_lost = self._blocked = False
+            self._at.leave()
 
-    def _end(self) -> None:
-        if self.node is None:
-            self._pool.release(self.call_id)
-            self._finished(None)
-        else:
-            self._working = True
-            self._pool.discard(self.node, self.call_id, self.call).addBoth(self._finished)
-
-    def _finished(self, _: object) -> None:
-        waiting, self._ended = self._ended or [], None
-        for done in waiting:
-            if not done.called:
-                done.callback(None)
+    def _failed(self, failure: Failure, again: Callable[[], Deferred[bytes]]) -> Deferred[bytes]:
+        """A command has failed: give it to another node, if this one is lost."""
+        if not self._at.can_leave(failure.value):
+            return fail(failure)
+        why = getattr(failure.value, "why", "")
+        log.warn("{call}: rtpengine {node} has lost its media: {why}", call=self.call, node=self.node, why=why)
+        self._node_is_lost = True
+        self._leave_lost_node()
+        self._tell(Loss.NODE)
+        return again()
 
     # -- the operations
 
     def _offer(self, sdp: bytes, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
-        described = from_peer(sdp, to)
-        if names_in(described):
-            found = find_addresses(described, self._pool.address_of)
-            return found.addCallback(lambda _: self._send_offer(described, from_tag, branch, to))
-        return self._send_offer(described, from_tag, branch, to)
+        def once() -> Deferred[bytes]:
+            described = from_peer(sdp, to)
+            if described.attributes:
+                find_joined(described, self._tags_of(from_tag, branch))
+            if names_in(described):
+                found = find_addresses(described, self._pool.address_of)
+                return found.addCallback(lambda _: self._make_offer(described, from_tag, branch, to))
+            return self._make_offer(described, from_tag, branch, to)
 
-    def _send_offer(self, described: Description, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
-        known = self._branches.get(branch)
+        return once().addErrback(self._failed, once)
+
+    def _make_offer(self, described: Description, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
+        reply = self._send_offer(described, from_tag, branch, to)
+        return reply.addCallback(self._offered, from_tag, branch, to, described)
+
+    def _send_offer(self, described: Description, from_tag: str, branch: str, to: Profile) -> Deferred[Reply]:
+        self._leave_lost_node()
+        known = self._here(branch)
         names = party_items(branch, from_tag) if known is None else party_items(branch, *known.names(from_tag))
         later = known is not None and bool(known.answerer)
-        encoded = to.items("offer", write(described), is_encrypted(described), later) + names + SUPPORTS_LOAD_LIMIT
+        more = names + SUPPORTS_LOAD_LIMIT
+        encoded = to.items("offer", write(described), is_encrypted(described), later) + more
         node = self.node
+        another = with_other_peers(described) if later else None
         if node is None:
-            end = self._pool.seconds() + self._pool.timeout
-            error = NgTimeout("no rtpengine node is configured")
-            reply = self._first_offer(encoded, to, list(self._pool.candidates()), end, error)
-        elif known is None and not to.has_dtls and any(parties.answerer for parties in self._branches.values()):
+            return self._at.first_offer(lambda node, share: self._describe(node, "offer", encoded, to, share))
+        if known is None and not to.has_dtls and self._has_answer_of_another():
             # The caller has media from an earlier target. Until this one has answered, whatever anybody sends to its
             # port would be passed on to the caller.
             blocked = self._block(node, True)
-            reply = blocked.addCallback(lambda _: self._describe(node, "offer", encoded, to, self._pool.timeout))
-        else:
-            reply = self._describe(node, "offer", encoded, to, self._pool.timeout)
-        return reply.addCallback(self._offered, from_tag, branch, to, described)
+            return blocked.addCallback(lambda _: self._describe(node, "offer", encoded, to, self._pool.timeout))
+        if another is not None:
+            forgetting = to.items("offer", write(another), is_encrypted(another), later) + more
+            forgotten = self._describe(node, "offer", forgetting, to, self._pool.timeout)
+            return forgotten.addCallback(lambda _: self._describe(node, "offer", encoded, to, self._pool.timeout))
+        return self._describe(node, "offer", encoded, to, self._pool.timeout)
+
+    def _here(self, branch: str) -> BranchTags | None:
+        """The parties of a branch, if the node of now knows them."""
+        known = self._branches.get(branch)
+        return known if known is not None and known.place == self._at.number else None
+
+    def _has_answer_of_another(self) -> bool:
+        return any(parties.answerer and parties.place == self._at.number for parties in self._branches.values())
 
     def _offered(
         self, reply: Reply, from_tag: str, branch: str, to: Profile, offered: Description
     ) -> bytes | Deferred[bytes]:
-        parties = self._branches.get(branch)
-        if parties is None:
-            parties = self._branches[branch] = BranchTags(from_tag)
-        described = for_peer(reply.get(b"sdp"), to)
-        parties.offered, parties.sent = offered, described
-        origin = parties.origin if from_tag == parties.offerer else self._origin_of(parties.offerer)
-        sdp = origin.write(described)
+        parties = self._here(branch) or self._begin_branch(branch, from_tag)
+        described = for_peer(reply.get(b"sdp"), to, offered)
+        parties.offer = Offer(offered, described, to)
+        sent = parties.sent if from_tag == parties.offerer else self._sent_to(parties.offerer)
+        if to.has_dtls and not groups_in(described):
+            described = offer_group(described, sent.tags)
+        sdp = sent.offer(described, self._at.number)
         if not self._to_drop:
             return sdp
         return Deferred.fromCoroutine(self._drop_left_over()).addCallback(lambda _: sdp)
 
-    def _origin_of(self, tag: str) -> Origin:
-        """The origin of what a party is told, whichever branch it is in."""
-        origin = self._origins.get(tag)
-        if origin is None:
-            origin = self._origins[tag] = Origin()
-        return origin
+    def _begin_branch(self, branch: str, from_tag: str) -> BranchTags:
+        """The parties of a branch that this node has got the first offer of, from the party `from_tag`. Both go on with
+        the descriptions that they were told before."""
+        before, parties = self._branches.get(branch), BranchTags(from_tag, place=self._at.number)
+        if before is not None:
+            parties.offer = before.offer
+            if from_tag == before.offerer:
+                parties.sent = before.sent
+            else:
+                parties.sent = self._sent_to(before.offerer)
+                self._sent[from_tag] = before.sent
+        self._branches[branch] = parties
+        return parties
+
+    def _sent_to(self, tag: str) -> SentDescriptions:
+        """What a party is told, whichever branch it is in."""
+        sent = self._sent.get(tag)
+        if sent is None:
+            sent = self._sent[tag] = SentDescriptions()
+        return sent
+
+    def _tags_of(self, tag: str, branch: str) -> Sequence[str] | None:
+        """The first media of the groups that a party was told last; None where it was told nothing as yet."""
+        parties = self._branches.get(branch)
+        sent = self._sent.get(tag) if parties is None or tag == parties.offerer else parties.sent
+        return None if sent is None else sent.tags
 
     def _describe(
         self, node: Node, command: Literal["offer", "answer"], encoded: bytes, to: Profile, timeout: float
     ) -> Deferred[Reply]:
         """Send an offer or answer, with what this node knows besides."""
-        if to.has_dtls and self._quirks.knows_bundle:
+        if to.has_dtls and self._at.quirks.knows_bundle:
             encoded += ACCEPTS_BUNDLE
         return self._command(node, command, encoded, timeout)
 
-    def _first_offer(
-        self, encoded: bytes, to: Profile, nodes: list[Node], end: float, error: NgError
-    ) -> Deferred[Reply]:
-        """Try node after node, within the time for one command; the first that replies keeps the session.
-
-        :param nodes: the nodes that were not tried yet.
-        :param end: when the time is over, by the clock of the pool.
-        :param error: the failure of the node before.
-        """
-        share = (end - self._pool.seconds()) / (sum(node.alive for node in nodes) or len(nodes) or 1)
-        if not nodes or share <= 0:
-            return fail(error)
-        node = nodes.pop(0)
-        self._quirks = node.quirks
-        reply = self._describe(node, "offer", encoded, to, share)
-        return reply.addCallbacks(
-            self._taken, self._not_taken, callbackArgs=(node,), errbackArgs=(encoded, to, node, nodes, end)
-        )
-
-    def _taken(self, reply: Reply, node: Node) -> Reply:
-        self.node = node
-        return reply
-
-    def _not_taken(
-        self, failure: Failure, encoded: bytes, to: Profile, node: Node, nodes: list[Node], end: float
-    ) -> Failure | Deferred[Reply]:
-        why = failure.value
-        if not isinstance(why, (NgTimeout, NgOverload)):
-            self.node = node  # it may have created the session nevertheless
-            return failure
-        log.warn("{call}: {why}", call=self.call, why=why.why)
-        self._pool.discard(node, self.call_id, self.call, late=isinstance(why, NgTimeout))
-        self.call_id = self._pool.new_call_id()
-        return self._first_offer(encoded, to, nodes, end, why)
-
     def _answer(self, sdp: bytes, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
-        node = self.node
-        if node is None:
-            return fail(NgRefused("an answer without an offer"))
-        parties = self._branches.setdefault(branch, BranchTags(from_tag))
-        described = from_peer(sdp, to, parties.sent)
-        if names_in(described):
-            found = find_addresses(described, self._pool.address_of)
-            return found.addCallback(lambda _: self._send_answer(node, described, from_tag, to_tag, branch, to))
-        return self._send_answer(node, described, from_tag, to_tag, branch, to)
+        def once() -> Deferred[bytes]:
+            if self.node is None and not self._at.number:
+                return fail(NgRefused("an answer without an offer"))
+            parties = self._branches.get(branch) or self._begin_branch(branch, from_tag)
+            described = from_peer(sdp, to, None if parties.offer is None else parties.offer.sent)
+            if names_in(described):
+                found = find_addresses(described, self._pool.address_of)
+                return found.addCallback(lambda _: self._make_answer(described, from_tag, to_tag, branch, to))
+            return self._make_answer(described, from_tag, to_tag, branch, to)
 
-    def _send_answer(
-        self, node: Node, described: Description, from_tag: str, to_tag: str, branch: str, to: Profile
+        return once().addErrback(self._failed, once)
+
+    def _make_answer(
+        self, described: Description, from_tag: str, to_tag: str, branch: str, to: Profile
     ) -> Deferred[bytes]:
-        parties = self._branches[branch]
+        self._leave_lost_node()
+        node, parties = self.node, self._here(branch)
+        if node is None or parties is None:
+            repeated = self._repeat_offer(branch, from_tag)
+            return repeated.addCallback(lambda _: self._make_answer(described, from_tag, to_tag, branch, to))
         if from_tag == parties.offerer:
             if not parties.answerer:
                 parties.answerer = to_tag
-            self._origins.setdefault(to_tag, parties.origin)
-            origin = self._origin_of(from_tag)
+            self._sent.setdefault(to_tag, parties.sent)
+            sent, other = self._sent_to(from_tag), parties.sent
         else:
-            origin = parties.origin
-        encoded = to.items("answer", write(described), is_encrypted(described)) + party_items(
-            branch, *parties.names(from_tag)
-        )
-        reply = self._describe(node, "answer", encoded, to, self._pool.timeout)
+            sent, other = parties.sent, self._sent_to(parties.offerer)
+        offer = parties.offer
+        names = party_items(branch, *parties.names(from_tag))
+        if to.decodes and offer is not None and numbers_in(described) != offer.numbers:
+            reply = Deferred.fromCoroutine(self._renumber(node, offer, described, names, to))
+        else:
+            if to.decodes:
+                use_numbers(described)
+            reply = self._tell_answer(node, described, names, to)
         if self._blocked:
             reply.addCallback(lambda answered: self._block(node, False).addCallback(lambda _: answered))
-        return reply.addCallback(
-            lambda reply: origin.write(for_peer(reply.get(b"sdp"), to, parties.offered, described))
-        )
+        offered = described if offer is None else offer.described
+        return reply.addCallback(self._answered, sent, other, to, offered, described)
+
+    def _answered(
+        self,
+        reply: Reply,
+        sent: SentDescriptions,
+        other: SentDescriptions,
+        to: Profile,
+        offered: Description,
+        answer: Description,
+    ) -> bytes:
+        other.answered(answer)
+        described = for_peer(reply.get(b"sdp"), to, offered, answer)
+        if offered.attributes and to.has_dtls and not groups_in(described):
+            described = answer_groups(described, offered, sent.tags)
+        return sent.answer(described, self._at.number, offered)
+
+    def _repeat_offer(self, branch: str, from_tag: str) -> Deferred[BranchTags]:
+        """Tell another node the offer that the one before it was told."""
+        offer = self._branches[branch].offer
+        if offer is None:
+            return fail(NgRefused("an answer without an offer"))
+        offer.numbers = None
+        reply = self._send_offer(offer.described, from_tag, branch, offer.to)
+        return reply.addCallback(lambda _: self._begin_branch(branch, from_tag))
+
+    def _tell_answer(self, node: Node, answer: Description, names: bytes, to: Profile) -> Deferred[Reply]:
+        encoded = to.items("answer", write(answer), is_encrypted(answer)) + names
+        return self._describe(node, "answer", encoded, to, self._pool.timeout)
+
+    async def _renumber(self, node: Node, offer: Offer, answer: Description, names: bytes, to: Profile) -> Reply:
+        """Tell rtpengine an answer with other payload types than its offer (RFC 3264 section 6.1), or than the answer
+        before. rtpengine drops codecs that an answer calls otherwise, and sends with the numbers of the offer. So it is
+        told the answer with these; then both again with those of the answer, as if a re-INVITE had changed them.
+        """
+        reply = None
+        if offer.numbers is None:
+            reply = await self._tell_answer(node, answer, names, to)
+        described = as_numbered(offer.described, answer)
+        numbers = numbers_in(answer)
+        if reply is not None and numbers is None:  # they can't be used
+            return reply
+        encoded = offer.to.items("offer", write(described), is_encrypted(described), later=True)
+        await self._describe(node, "offer", encoded + names + SUPPORTS_LOAD_LIMIT, offer.to, self._pool.timeout)
+        offer.numbers = numbers
+        use_numbers(answer)
+        return await self._tell_answer(node, answer, names, to)
 
     def _block(self, node: Node, blocked: bool) -> Deferred[Reply]:
         """Have all media of the session dropped, or passed on again."""
@@ -381,15 +398,21 @@ class MediaSession:
 
     async def _drop_left_over(self) -> bytes:
         """Drop the losing branches, as long as another branch is left."""
-        while self._to_drop and len(self._to_drop) < len(self._branches) and self.node is not None:
+        while self._to_drop and self._has_winner() and self.node is not None:
             branch = self._to_drop.pop()
-            del self._branches[branch]
+            if self._branches.pop(branch).place != self._at.number:
+                continue
             encoded = party_items(branch, f"nobody-{branch}") + DELETE_AT_ONCE
             try:
                 await self._command(self.node, "delete", encoded, self._pool.timeout)
             except (NgTimeout, NgOverload, NgRefused) as error:
                 log.warn("{call}: branch not dropped: {why}", call=self.call, why=error.why)
         return b""
+
+    def _has_winner(self) -> bool:
+        """Whether a branch that is not to be dropped is known to the node."""
+        number = self._at.number
+        return any(each.place == number and name not in self._to_drop for name, each in self._branches.items())
 
     def _command(self, node: Node, command: _Command, encoded: bytes, timeout: float) -> Deferred[Reply]:
         reply = node.command(command, session_fields(self.call_id), timeout, encoded)
@@ -401,16 +424,6 @@ class MediaSession:
             said = text(reply[b"warning"])
             log.warn("{call}: rtpengine warns of {command}: {said}", call=self.call, command=command, said=said)
         return reply
-
-
-def _fire(result: Deferred[bytes], outcome: bytes | Failure) -> None:
-    """Fire the Deferred of an operation, unless it was cancelled."""
-    if result.called:
-        return
-    if isinstance(outcome, Failure):
-        result.errback(outcome)
-    else:
-        result.callback(outcome)
 
 
 def _packets(reply: Reply, tag: bytes) -> int:

@@ -91,9 +91,10 @@ class LocalRegistrar:
             seconds = granted(wanted, domain.config)
             self._location.check(wanted.aor, wanted.keys, flow)
             call_id, now = transaction.request.call_id, self._clock.seconds()
-            found = await directory.bind(bindings_for(wanted, flow, call_id, now, seconds), 0)
+            # Before the bindings: a user who is removed while those are made loses both.
             if proofs.lasting(flow, wanted.aor, domain.authority) is None:
                 proofs.add(flow, wanted.aor, domain.authority, seconds, user)
+            found = await directory.bind(bindings_for(wanted, flow, call_id, now, seconds), 0)
         if wanted.leaves or wanted.removes:
             there = await directory.find(wanted.aor)
             keys = None if wanted.everything else wanted.ended(there.bindings, flow)

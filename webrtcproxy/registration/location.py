@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.registration.binding import Binding, Found, Key, contact_user_of
 from webrtcproxy.registration.expiry import Expirable, ExpiryWheel
+from webrtcproxy.registration.service_routes import ServiceRoutes
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.transport.flow import Flow
 
@@ -42,6 +43,10 @@ class ILocation(Protocol):
     @property
     def proofs(self) -> Proofs:
         """What the browsers have proven."""
+
+    @property
+    def service_routes(self) -> ServiceRoutes:
+        """The way that later requests of the browsers take."""
 
     def bindings_on(self, flow: Flow) -> list[Binding]:
         """The bindings of the browser on `flow` that have not expired."""
@@ -105,6 +110,7 @@ class Location:
     :param multiple: keep all browsers of a user; else the newest REGISTER replaces the others.
     :param is_own: whether a flow is a socket of this process. Only bindings of own flows are counted and logged.
     :ivar proofs: what the browsers have proven.
+    :ivar service_routes: the way that later requests of the browsers take.
     """
 
     def __init__(
@@ -112,6 +118,7 @@ class Location:
     ) -> None:
         self.multiple = multiple
         self.proofs = Proofs(clock)
+        self.service_routes = ServiceRoutes(clock, self.bindings_on)
         self._clock = clock
         self._is_own = is_own
         self._users: dict[str, _Known] = {}
@@ -258,6 +265,7 @@ class Location:
     def stop(self) -> None:
         self._expiry.clear()
         self.proofs.stop()
+        self.service_routes.stop()
         for socket in self._sockets.values():
             socket.forget()
         self._users.clear()

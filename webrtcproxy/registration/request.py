@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.registration.binding import Binding, Key, contact_user_of, key_of
-from webrtcproxy.routing.header_policy import order_challenges
 from webrtcproxy.routing.loops import remaining_hops
-from webrtcproxy.routing.peer_profile import BROWSER_PEER, filter_headers
+from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile, content_type_of, filter_headers
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.routing.sequence import for_sip_side
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import RegistrationResult
+from webrtcproxy.sip.body import crossing_body
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
 from webrtcproxy.sip.grammar import items, number
@@ -180,8 +180,8 @@ def upstream_request(
         headers.add("Supported", ", ".join(supported))
     for allow in request.headers.lines("Allow"):
         headers.add("Allow", allow)
-    _carry_body_headers(request, headers)
-    return Request("REGISTER", route.uri_for(request), headers, request.body)
+    _carry_body_headers(request, headers, route.profile)
+    return Request("REGISTER", route.uri_for(request), headers, crossing_body(request))
 
 
 def response_headers(response: Response, route: Route) -> Headers:
@@ -191,10 +191,9 @@ def response_headers(response: Response, route: Route) -> Headers:
     :param route: the route to the registrar.
     """
     headers = filter_headers(response, route.profile, BROWSER_PEER)
-    order_challenges(headers)
     headers.remove("Expires")
     headers.extend(response.headers.only(_OF_THIS_ADDRESS))
-    _carry_body_headers(response, headers)
+    _carry_body_headers(response, headers, BROWSER_PEER)
     return headers
 
 
@@ -202,7 +201,8 @@ def granted_expires(response: Response, own: str, asked: int | None) -> int:
     """For how many seconds the registrar has bound the proxy's Contact.
 
     That is the ``expires`` of this Contact in the 200, whatever else is in its line. Some registrars list it rewritten,
-    or list nothing: then Expires counts, else the time that was asked for, since a 200 accepts it.
+    or list nothing: then Expires counts, else the time that was asked for, since a 200 accepts it. Where others are
+    listed, one of them may be it, so it is no more than the shortest of theirs.
 
     :param own: `own_contact`.
     :param asked: seconds, None where the registrar was free to choose.
@@ -213,11 +213,12 @@ def granted_expires(response: Response, own: str, asked: int | None) -> int:
     seconds = None if expires is None else number(expires, MAX_SECONDS)
     if seconds is None:
         seconds = _seconds_beside(response, address.user or own)
+    is_listed = contact is not None or seconds is not None
     if seconds is None:
         seconds = number((response.headers.get("Expires") or "").strip(), MAX_SECONDS)
     if seconds is None:
         seconds = DEFAULT_EXPIRES if asked is None else asked
-    return seconds
+    return seconds if is_listed else min(seconds, _shortest_listed(response) or seconds)
 
 
 def bindings_for(wanted: RegisterRequest, flow: Flow, call_id: str, now: float, seconds: int) -> list[Binding]:
@@ -283,6 +284,12 @@ def _seconds_beside(response: Response, user: str) -> int | None:
     return None
 
 
+def _shortest_listed(response: Response) -> int | None:
+    """The least ``expires`` above 0 of all Contacts, whether they can be read or not; None where none has one."""
+    listed = [int(text) for line in response.headers.lines("Contact") for text in _expires.findall(line)]
+    return min(filter(None, listed), default=None)
+
+
 def _contacts(response: Response) -> list[NameAddr]:
     """The readable Contacts; a registrar may also list those of other phones, with any syntax."""
     contacts = []
@@ -331,8 +338,9 @@ def registration_result(status: int) -> RegistrationResult:
     return "failed" if 500 <= status < 600 else "rejected"
 
 
-def _carry_body_headers(source: Message, target: Headers) -> None:
-    if source.body:
-        for name in ("Content-Type", "Content-Encoding"):
-            for value in source.headers.lines(name):
-                target.add(name, value)
+def _carry_body_headers(source: Message, target: Headers, profile: PeerProfile) -> None:
+    if crossing_body(source):
+        if "Content-Type" in source.headers:
+            target.add("Content-Type", content_type_of(source, profile))
+        for value in source.headers.lines("Content-Encoding"):
+            target.add("Content-Encoding", value)

@@ -1,10 +1,12 @@
-"""UserChanges: ends what a user of a users file has begun who is gone, or has another password or other accounts.
+"""UserChanges: ends what a user has begun who is gone, or has another password or other accounts.
 
 The bindings of its address-of-record go, and those of its accounts at trunks, where no other user on that connection
 has the account. Where no browser is left, the trunk's registrar is told, as far as the account is still known.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
@@ -45,6 +47,17 @@ class UserChanges:
         changes = [(before, now), *self._relay.location.proofs.replace_user(before.aor, now)]
         if now is None:
             self._relay.directory.unbind(before.aor).addErrback(_failed, before.aor)
+        self._end_lost(changes)
+
+    def accounts_changed(self, renewed: Callable[[User], User]) -> None:
+        """Accounts at trunks have changed.
+
+        :param renewed: returns a user with its accounts as they are now.
+        """
+        self._end_lost(self._relay.location.proofs.renew_users(renewed))
+
+    def _end_lost(self, changes: Iterable[tuple[User, User | None]]) -> None:
+        """End the bindings of the accounts that users no longer have."""
         lost = {
             account.aor: (trunk, old)
             for old, new in changes

@@ -20,9 +20,9 @@ from twisted.logger import Logger
 from webrtcproxy.config import CallsConfig, Destinations, SubscriptionsConfig, Trunk
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
-from webrtcproxy.sip.uri import normal
+from webrtcproxy.sip.telephone import number_in
+from webrtcproxy.sip.uri import Uri, normal
 from webrtcproxy.transport.flow import Flow
-from webrtcproxy.users.attributes import number_in
 
 log = Logger()
 
@@ -57,29 +57,44 @@ def check_destination(destinations: Destinations, trunks: Sequence[Trunk], host:
         raise Refusal(403, "Destination Not Allowed")
 
 
-def callees(request: Request, trunks: Sequence[Trunk], aor: str | None, is_registrar: bool) -> list[str]:
+def callees(
+    request: Request, trunks: Sequence[Trunk], aor: str | None, is_registrar: bool, called: Iterable[Uri] = ()
+) -> list[str]:
     """The addresses-of-record that a request from the SIP side may be for, the likeliest first: the one whose Contact
     is the Request-URI, or a user at the trunk that the request comes from. Parameters and visual separators do not make
-    another user of a telephone number (RFC 3261 section 19.1.6, RFC 3966 section 4, RFC 4694).
+    another user of a telephone number (RFC 3261 section 19.1.6, RFC 3966 section 4, RFC 4694), nor does the form in
+    which the trunk has it.
 
     :param trunks: the trunks that its source address belongs to.
     :param aor: the one whose Contact at the registrar is the Request-URI, if any.
     :param is_registrar: whether `aor` is registered at its source address.
+    :param called: the URIs of its headers that say who is called, if any does: they come before the Request-URI.
     :raises Refusal: 403 where its source is neither a trunk nor that registrar, 404 where no such user is known.
     """
     if aor is not None:
         if trunks or is_registrar:
             return [aor]
         raise Refusal(403, "Not The Registrar Of This User")
-    uri = request.request_uri
-    if not trunks or not uri.user:
+    if not trunks:
         raise Refusal(404)
+    found = [each for uri in (*called, request.request_uri) if uri.user for each in _named_by(uri, trunks)]
+    if not found:
+        raise Refusal(404)
+    return list(dict.fromkeys(found))
+
+
+def _named_by(uri: Uri, trunks: Sequence[Trunk]) -> list[str]:
+    """The addresses-of-record that a URI may name: as it is written, and its number in other forms."""
     user, at, host = uri.aor.partition("@")
     hosts = [trunk.host if trunk.port is None else f"{trunk.host}:{trunk.port}" for trunk in trunks]
     found = [uri.aor, *(f"{user}@{each}" for each in hosts)]
-    number = normal(number_in(uri.user) or user)
-    if number != user:
-        found += [f"{number}@{each}" for each in ([host, *hosts] if at else hosts)]
+    written = number_in(uri.user or "")
+    if written is not None and normal(written) != user:
+        found += [f"{normal(written)}@{each}" for each in ([host, *hosts] if at else hosts)]
+    if written is not None:
+        for trunk, place in zip(trunks, hosts, strict=True):
+            if trunk.number_format.converts:
+                found += [f"{form}@{place}" for form in trunk.number_format.spellings(written) if form != written]
     return found
 
 

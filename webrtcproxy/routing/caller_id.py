@@ -8,20 +8,21 @@ Neither is shown as anybody else, and both may be shown as nobody.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.access.identity import is_anonymous
 from webrtcproxy.config import Trunk
 from webrtcproxy.routing.header_policy import ASSERTED_IDENTITY, wants_anonymity
+from webrtcproxy.routing.number_forms import outgoing
 from webrtcproxy.routing.peer_profile import PLACES
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.plain import ANONYMOUS_HOST
-from webrtcproxy.sip.uri import Uri, bracketed, normal, without_params
-from webrtcproxy.users.attributes import number_in
+from webrtcproxy.sip.uri import Uri, bracketed, normal, with_plain_number, without_params
 from webrtcproxy.users.user import User
 
 ANONYMOUS = NameAddr("Anonymous", f"sip:anonymous@{ANONYMOUS_HOST}")
@@ -75,7 +76,7 @@ def caller_id_of(request: Request, caller: Caller, trunk: Trunk | None, uri: str
         if trunk is None:
             return CallerId(ANONYMOUS if private else _named(caller.user, f"sip:{caller.user.aor}"), None, "")
         return _to_trunk(request, caller.user, trunk, private, uri)
-    callee = _bare(request.to, PLACES)
+    callee = _callee(request.to, trunk)
     if caller.aor is not None and is_anonymous(claimed, (caller.aor,)):
         bare = _bare(request.from_, CLAIMS | PLACES) or request.from_
         return CallerId(NameAddr("Anonymous", bare.uri), callee)
@@ -83,6 +84,35 @@ def caller_id_of(request: Request, caller: Caller, trunk: Trunk | None, uri: str
         shown = _bare(request.from_, CLAIMS | PLACES)
         return AS_WRITTEN if shown is None and callee is None else CallerId(shown, callee)
     return CallerId(NameAddr("", f"sip:{caller.aor}"), callee)
+
+
+def _callee(written: NameAddr, trunk: Trunk | None) -> NameAddr | None:
+    """The callee as the SIP side sees it; None where it is as it is written."""
+    bare = _bare(written, PLACES) or written
+    uri = bare.address
+    plain = outgoing(with_plain_number(uri), trunk)
+    if plain is not uri:
+        bare = NameAddr(bare.display, str(plain), bare.params)
+    return None if bare is written else bare
+
+
+def assert_within_dialog(headers: Headers, said: Headers, own: str, caller: Caller, trunk: Trunk | None) -> None:
+    """Have a browser's message within a dialog show no other identity than a first INVITE of its user would.
+
+    :param headers: those that cross; changed where the caller is a user of a domain that is served here, and the
+        message says who that is.
+    :param said: those of the message.
+    :param own: the browser's own address in it: From of a request, To of a response.
+    :param trunk: the trunk that it goes to; None for a browser, and for a server without a section.
+    """
+    if caller.user is None or not (headers.has_any(ASSERTED_IDENTITY) or said.has_any(ASSERTED_IDENTITY)):
+        return
+    asserted = ""
+    if trunk is not None:
+        with suppress(BadMessage):  # it is shown nothing then
+            wanted = [*_preferred(said), NameAddr.parse(own).address]  # From can't be chosen any more
+            asserted = _asserted(caller.user, trunk, _as_sent(_number(wanted, caller.user), trunk))
+    CallerId(asserted=asserted).assert_identity(headers)
 
 
 def _bare(written: NameAddr, names: frozenset[str]) -> NameAddr | None:
@@ -98,14 +128,25 @@ def _bare(written: NameAddr, names: frozenset[str]) -> NameAddr | None:
 
 
 def _to_trunk(request: Request, user: User, trunk: Trunk, private: bool, uri: str) -> CallerId:
-    number = _number(request, user) or trunk.main_number
+    number = _number([request.from_.address, *_preferred(request.headers)], user)
+    number = _as_sent(number, trunk)
     account = user.accounts.get(trunk.name)
     name = trunk.username if account is None else account.aor.partition("@")[0]
     shown = _named(user, _uri(number or name or user.name, trunk))
-    asserted = "" if trunk.caller_id == "from" or number is None else str(_named(user, _uri(number, trunk)))
+    asserted = _asserted(user, trunk, number)
     if trunk.caller_id == "asserted":
         shown = _named(user, _uri(name or number or user.name, trunk))
     return CallerId(ANONYMOUS if private else shown, NameAddr("", uri), asserted)
+
+
+def _as_sent(number: str | None, trunk: Trunk) -> str | None:
+    """The number that a trunk is sent for a user's, or for one who has none."""
+    number = number or trunk.main_number
+    return number and trunk.number_format.outgoing(number)
+
+
+def _asserted(user: User, trunk: Trunk, number: str | None) -> str:
+    return "" if trunk.caller_id == "from" or number is None else str(_named(user, _uri(number, trunk)))
 
 
 def _named(user: User, uri: str) -> NameAddr:
@@ -119,19 +160,18 @@ def _uri(user: str, trunk: Trunk) -> str:
     return f"sip:{user}@{bracketed(trunk.host)}{port}"
 
 
-def _number(request: Request, user: User) -> str | None:
-    """The number to show: the one of the user's that it asks for, in From or in P-Preferred-Identity, else its
-    first."""
-    for wanted in _wanted(request):
-        number = number_in(wanted.user or "")
-        if number in user.numbers:
+def _number(asked_for: Iterable[Uri], user: User) -> str | None:
+    """The number to show: the one of the user's that it asks for, else its first."""
+    for wanted in asked_for:
+        number = user.own_number(wanted)
+        if number is not None:
             return number
     return user.numbers[0] if user.numbers else None
 
 
-def _wanted(request: Request) -> Iterable[Uri]:
-    yield request.from_.address
-    for value in request.headers.all("P-Preferred-Identity"):
+def _preferred(headers: Headers) -> Iterable[Uri]:
+    """The addresses in P-Preferred-Identity."""
+    for value in headers.all("P-Preferred-Identity"):
         try:
             yield NameAddr.parse(value).address
         except BadMessage:

@@ -91,10 +91,13 @@ class NextHops:
         """Whether there is another hop."""
         return bool(self._left)
 
-    @property
-    def first_response_timeout(self) -> float:
-        """Seconds that a hop has for its first response where there is another hop."""
-        return FIRST_RESPONSE_TIMEOUT if self._trunk is None else self._trunk.failover
+    def first_response_timeout(self, within: float) -> float:
+        """Seconds that a hop has for its first response where there is another hop.
+
+        :param within: seconds within which all that are left have their turn.
+        """
+        timeout = FIRST_RESPONSE_TIMEOUT if self._trunk is None else self._trunk.failover
+        return min(timeout, within / (1 + len(self._left)))
 
     def tries_next(self, status: int) -> bool:
         """Whether the next hop is tried after this final response. Challenges, redirections and 422 are left to the
@@ -146,10 +149,20 @@ class NextHops:
         if is_secure(request.uri):
             move_contact(request, self.flow, self.flow, contact_hostport)
         if not self._left:
-            return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
+            sent = transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
+            sent.final.addErrback(self._log_failed, sent, transactions.schedule.seconds(), transactions)
+            return sent
         return FailoverRequest(
             self, transactions, request, on_provisional, on_answer, on_late_answer, contact_hostport, until
         )
+
+    def _log_failed(
+        self, failure: Failure, sent: ClientTransaction, since: float, transactions: Transactions
+    ) -> Failure:
+        """The only hop has failed."""
+        if failure.check(FlowLost, TimedOut):
+            log_failed(sent.request, self.hop, failure, transactions.schedule.seconds() - since)
+        return failure
 
     def _first(self) -> Flow:
         """The flow to the first remaining hop that a local socket can send to."""
@@ -202,6 +215,10 @@ class FailoverRequest:
         self._on_late_answer = on_late_answer
         self._contact_hostport = contact_hostport
         self._timer: Timer | None = None
+        timers, schedule = transactions.timers, transactions.schedule
+        self._first_response_timeout = next_hops.first_response_timeout(timers.timeout_64t1)
+        self._tried = schedule.seconds()
+        self._deadline: Timer | None = schedule.after(timers.timeout_64t1, self._all_silent)
         self._until = until
         self._settled = False  # it has rung or was cancelled: no other hop is tried
         self._refused: Response | None = None
@@ -218,13 +235,14 @@ class FailoverRequest:
 
     def _begin(self, request: Request) -> None:
         next_hops = self._next_hops
+        self._tried = self._transactions.schedule.seconds()
         on_provisional = None if self._on_provisional is None else self._progress
         transaction = self._transaction = self._transactions.request(
             request, next_hops.flow, on_provisional=on_provisional, on_answer=self._on_answer
         )
         self.request, self.flow = transaction.request, transaction.flow
         if next_hops.has_more and not self._settled:
-            self._timer = self._transactions.schedule.after(next_hops.first_response_timeout, self._silent)
+            self._timer = self._transactions.schedule.after(self._first_response_timeout, self._silent)
         transaction.final.addCallbacks(
             self._answered, self._failed, (transaction, self._on_late_answer), errbackArgs=(transaction,)
         ).addErrback(self._broken)
@@ -268,11 +286,33 @@ class FailoverRequest:
             self._next_hops.health.mark_down(self._next_hops.hop)
             if not self._settled and self._next(str(failure.value)):
                 return
+            log_failed(self.request, self._next_hops.hop, failure, self._seconds())
+        self._give_up(failure)
+
+    def _give_up(self, failure: Failure) -> None:
+        """No hop is left."""
         refused = self._refused
         if refused is not None and not self._settled:
             self._end().callback(refused)
         else:
             self._end().errback(failure)
+
+    def _all_silent(self) -> None:
+        """As long as one hop may be silent, all together may (64*T1, RFC 3261 timers B and F)."""
+        self._deadline = None
+        transaction = self._transaction
+        if transaction.provisional_seen or self._settled:
+            return
+        self._stop()
+        self._next_hops.health.mark_down(self._next_hops.hop)
+        failure = Failure(TimedOut(f"no final response to {self.request.method}"))
+        log_failed(self.request, self._next_hops.hop, failure, self._seconds())
+        self._give_up(failure)
+        transaction.abandon()
+
+    def _seconds(self) -> float:
+        """How long ago the present hop was sent the request."""
+        return self._transactions.schedule.seconds() - self._tried
 
     def _silent(self) -> None:
         """No response has come, and there is another hop. The transaction is kept, so that a late response can be
@@ -282,7 +322,7 @@ class FailoverRequest:
         if transaction.provisional_seen or self._settled or not self._next_hops.has_more:
             return
         self._next_hops.health.mark_down(self._next_hops.hop)
-        if self._next("no response"):
+        if self._next(f"no response in {self._seconds():.1f} s"):
             transaction.abandon()
 
     def _next(self, why: str, *, elsewhere: bool = False) -> bool:
@@ -319,9 +359,24 @@ class FailoverRequest:
 
     def _end(self) -> Deferred[Response]:
         """No other hop is tried. Dropping the callbacks breaks reference cycles."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
         self._on_provisional = self._on_answer = self._on_late_answer = None
         self._settled = True
         return self.final
+
+
+def log_failed(request: Request, hop: Hop, failure: Failure, seconds: float) -> None:
+    """Say that a hop has failed, after which no other one is tried."""
+    log.warn(
+        "{call}: {method} failed at {target} after {seconds} s, and there is no other server: {why}",
+        call=request.call_id,
+        method=request.method,
+        target=str(hop),
+        seconds=f"{seconds:.1f}",
+        why=failure.value,
+    )
 
 
 def resent(request: Request) -> Request:

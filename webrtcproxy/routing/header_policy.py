@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webrtcproxy.config import Trunk
 from webrtcproxy.config.headers import CREDENTIALS, OF_THE_LEG
-from webrtcproxy.sip.authentication import is_readable
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.mending import elements
 from webrtcproxy.sip.message import Headers
 from webrtcproxy.sip.names import SPELLINGS
 
@@ -93,8 +95,6 @@ TO_TRUSTING_TRUNK = DeniedNames(OF_THE_LEG)
 TO_BROWSER = DeniedNames(OF_THE_LEG | CREDENTIALS | OF_NETWORKS, FOR_USER_AGENTS)
 """Headers that are removed from a trunk's message to a browser."""
 
-_CHALLENGES = frozenset({"WWW-Authenticate", "Proxy-Authenticate"})
-
 _ORDERS = frozenset({"Alert-Info", "Answer-Mode", "Call-Info"})
 """Headers by which a caller may have a phone pick up by itself, and so open a microphone (RFC 5373)."""
 
@@ -144,27 +144,46 @@ def withheld(headers: Headers) -> list[str]:
     return [*names, "History-Info"] if "history" in wishes or "header" in wishes else names
 
 
+MAY_WITHHOLD = frozenset({"Privacy", "Remote-Party-ID", "Diversion"})
+"""Headers that may say that something is to be withheld: without any of them `withhold` has nothing to do."""
+
+
+def withhold(headers: Headers) -> None:
+    """Remove what its owner wants withheld from untrusted peers: by Privacy, or by the parameter ``privacy`` of an
+    address, which concerns this one alone (RFC 5806 section 3, and drafts of RFC 3325)."""
+    for name in withheld(headers) if "Privacy" in headers else ():
+        headers.remove(name)
+    for name in ("Remote-Party-ID", "Diversion"):
+        lines = headers.lines(name)
+        if any("privacy" in line.lower() for line in lines):
+            values = _values(headers, name)
+            headers.remove(name)
+            for shown in map(_shown, values):
+                if shown:
+                    headers.add(name, shown)
+
+
+def _values(headers: Headers, name: str) -> list[str]:
+    """The values of a header; in one whose quotes are left open, what stands between commas."""
+    try:
+        return headers.all(name)
+    except BadMessage:
+        return [value for line in headers.lines(name) for value in elements(line)]
+
+
+def _shown(value: str) -> str:
+    """What may be shown of an address with a parameter ``privacy``; empty for nothing."""
+    try:
+        address = NameAddr.parse(value)
+    except BadMessage:
+        return "" if "privacy" in value.lower() else value
+    wishes = {wish.strip().partition("-")[0] for wish in (address.param("privacy") or "").lower().strip('"').split(",")}
+    if wishes & {"full", "uri"}:
+        return ""
+    return str(replace(address, display="")) if "name" in wishes else value
+
+
 def wants_anonymity(headers: Headers) -> bool:
     """Whether the sender wants to be shown to the callee as nobody (RFC 3323 section 4.2, RFC 3325 section 9.3)."""
     wishes = {wish.strip() for wish in ";".join(headers.lines("Privacy")).lower().split(";")}
     return bool(wishes & {"id", "user", "header"})
-
-
-def order_challenges(headers: Headers) -> None:
-    """Move the challenges that a browser can answer to the end: JsSIP and SIP.js support only MD5, and use the last
-    challenge of a response. The others keep the server's order of preference (RFC 8760 section 2.4). Those that can't
-    be read are left out where others can."""
-    if not headers.has_any(_CHALLENGES):
-        return
-    for name in ("WWW-Authenticate", "Proxy-Authenticate"):
-        challenges = headers.lines(name)
-        if len(challenges) > 1:
-            headers.remove(name)
-            for challenge in sorted(filter(is_readable, challenges), key=_is_md5) or challenges:
-                headers.add(name, challenge)
-
-
-def _is_md5(challenge: str) -> bool:
-    """Whether a challenge is for a digest with MD5, which is also the default where it names no algorithm."""
-    text = challenge.lower().replace(" ", "").replace('"', "")
-    return text.startswith("digest") and ("algorithm=md5" in text or "algorithm=" not in text)

@@ -6,9 +6,12 @@ send, and to whom, depends on the kind of its flow as well: tests/test_owners.py
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
+
+from twisted.logger import Logger
 
 from webrtcproxy.config import Trunk
 from webrtcproxy.config.headers import CREDENTIALS
@@ -17,22 +20,32 @@ from webrtcproxy.routing.header_policy import (
     BETWEEN_BROWSERS,
     DEFAULT_HEADER_POLICY,
     IN_URIS,
+    MAY_WITHHOLD,
     NOT_IN_URIS,
     DeniedNames,
     HeaderPolicy,
-    withheld,
+    withhold,
 )
+from webrtcproxy.routing.number_forms import convert_headers, incoming, outgoing
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip import for_browsers
 from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import canonical
 from webrtcproxy.sip.grammar import is_token
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Message, Request, Response
-from webrtcproxy.sip.uri import without_params, without_websocket
+from webrtcproxy.sip.telephone import VISUAL_SEPARATORS
+from webrtcproxy.sip.uri import with_plain_number, without_params, without_websocket
+
+log = Logger()
 
 PLACES = frozenset({"maddr", "ttl"})
 """Parameters of a URI that say where to send a request (RFC 3261 section 19.1.1)."""
+
+
+_may_have_separators = re.compile(rf"[{VISUAL_SEPARATORS}%][^@]*@").search
+"""Whether a user part may be a number with visual separators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,33 +131,63 @@ def filter_headers(message: Message, source: PeerProfile, target: PeerProfile) -
     headers = message.headers
     if target.browser:
         crossed = headers.without(source.headers.to_browser.among(headers))
-        if "Privacy" in crossed:
-            for name in withheld(crossed):
-                crossed.remove(name)
+        if crossed.has_any(MAY_WITHHOLD):
+            withhold(crossed)
+        convert_headers(crossed, source.trunk, to_trunk=False)
+        if crossed.has_any(for_browsers.PARSED):
+            _rewrite(crossed, message)
         return crossed
     crossed = headers.without(target.headers.to_trunk.among(headers))
+    convert_headers(crossed, target.trunk, to_trunk=True)
     if target.headers.sets and isinstance(message, Request):
         for name, value in target.headers.sets:
             crossed.set(name, value)
     return crossed
 
 
+def _rewrite(headers: Headers, message: Message) -> None:
+    """Write newly what no browser could parse: it would drop the whole message."""
+    method = message.method if isinstance(message, Request) else ""
+    changed = for_browsers.rewrite(headers, method == "REFER")
+    if changed:
+        log.info(
+            "{call}: {names} of {method} is newly written or left out, no browser could parse it",
+            call=message.log_id,
+            names=", ".join(changed),
+            method=method or "a response",
+        )
+
+
+def content_type_of(message: Message, target: PeerProfile) -> str:
+    """The Content-Type of a body that crosses (RFC 3261 section 20.15: octets by default), for a browser one that it
+    can parse."""
+    value = message.headers.get("Content-Type") or "application/octet-stream"
+    if not target.flow_bound:
+        return value
+    written = for_browsers.content_type(value)
+    if written != value:
+        log.info("{call}: Content-Type is newly written, no browser could parse it", call=message.log_id)
+    return written
+
+
 def filter_address(value: str, source: PeerProfile, target: PeerProfile) -> str:
     """A Refer-To, or the Contact of a redirection, that crosses from one peer to another. Its URI may have headers for
     the request that the recipient makes from it (RFC 3261 section 19.1.1): only those stay that would cross by
     themselves, and those that name a dialog. A browser's has no `PLACES`, and none that goes to the SIP
-    side a transport that only browsers have.
+    side a transport that only browsers have, or visual separators in a number.
 
     :param value: an address; returned unchanged where its URI has nothing that does not cross.
     :raises BadMessage: it can't be read.
     """
-    if not _may_change(value, source):
+    if not _may_change(value, source, target):
         return value
     address = NameAddr.parse(value)
     uri = address.address
     crossed = without_params(uri, source.withheld_params)
-    if not target.browser:
-        crossed = without_websocket(crossed)
+    if target.browser:
+        crossed = incoming(crossed, source.trunk)
+    else:
+        crossed = outgoing(with_plain_number(without_websocket(crossed)), target.trunk)
     if uri.headers:
         denied = _denied(source, target)
         kept = [pair for pair in uri.headers.split("&") if _stays(canonical(unquote(pair.partition("=")[0])), denied)]
@@ -156,18 +199,23 @@ def contacts_of(response: Response, source: PeerProfile, target: PeerProfile) ->
     """The Contacts of a redirection that cross from one peer to another; those that can't be read are left out where
     one of them may have something that does not cross."""
     headers = response.headers.only({"Contact"})
-    if not any(_may_change(value, source) for value in headers.lines("Contact")):
-        return headers
-    filtered = Headers()
-    with suppress(BadMessage):
-        for value in headers.all("Contact"):
-            filtered.add("Contact", filter_address(value, source, target))
-    return filtered
+    if any(_may_change(value, source, target) for value in headers.lines("Contact")):
+        filtered = Headers()
+        with suppress(BadMessage):
+            for value in headers.all("Contact"):
+                filtered.add("Contact", filter_address(value, source, target))
+        headers = filtered
+    if target.flow_bound:
+        host = response.to.address.host
+        headers = Headers([("Contact", value) for value in for_browsers.contacts(headers.lines("Contact"), host)])
+    return headers
 
 
-def _may_change(value: str, source: PeerProfile) -> bool:
-    """Whether addresses may have something that does not cross."""
-    return "?" in value or (";" in value and bool(source.withheld_params))
+def _may_change(value: str, source: PeerProfile, target: PeerProfile) -> bool:
+    """Whether addresses may have something that does not cross, or crosses in another form."""
+    if any(peer.trunk is not None and peer.trunk.number_format.converts for peer in (source, target)):
+        return True
+    return "?" in value or (bool(source.withheld_params) and (";" in value or _may_have_separators(value) is not None))
 
 
 def _denied(source: PeerProfile, target: PeerProfile) -> DeniedNames:

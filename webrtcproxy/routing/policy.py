@@ -20,7 +20,8 @@ from webrtcproxy.routing.peer_profile import PLACES, UNKNOWN_PEER, PeerProfile
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
-from webrtcproxy.sip.uri import bracketed, without_params, without_websocket
+from webrtcproxy.sip.telephone import plain_number
+from webrtcproxy.sip.uri import bracketed, with_plain_number, without_params, without_websocket
 from webrtcproxy.users.user import TrunkAccount
 
 log = Logger()
@@ -66,23 +67,23 @@ class Route:
 
         A ``tel:`` number becomes a user at the trunk's host (RFC 3261 section 19.1.6). Without ``maddr`` and ``ttl``,
         by which a trunk that is a proxy itself would send it elsewhere. Without a transport that only browsers have,
-        unless the browser has made its digest of it.
+        and without the visual separators of a number, unless the browser has made its digest of them.
         """
         target, trunk = request.request_uri, self.trunk
         if target.scheme != "tel" or trunk is None:
-            if not target.params:
-                return request.uri
-            bare = without_params(target, PLACES)
-            if not _is_in_credentials(request):
-                bare = without_websocket(bare)
-            return request.uri if bare is target else str(bare)
+            bare = without_params(target, PLACES) if target.params else target
+            sent = with_plain_number(without_websocket(bare))
+            if sent is not bare and is_in_credentials(request):
+                sent = bare
+            return request.uri if sent is target else str(sent)
         host = bracketed(trunk.host)
         parameters = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in target.params)
         port = "" if trunk.port is None else f":{trunk.port}"
-        return f"sip:{target.user}{parameters}@{host}{port};user=phone"
+        number = plain_number(target.user or "", is_phone=True)
+        return f"sip:{number}{parameters}@{host}{port};user=phone"
 
 
-def _is_in_credentials(request: Request) -> bool:
+def is_in_credentials(request: Request) -> bool:
     """Whether the request has credentials that the browser has made for the Request-URI as it is written."""
     return any(request.uri in line for name in CREDENTIALS for line in request.headers.lines(name))
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from twisted.internet.interfaces import IReactorTime
 
+from webrtcproxy.config import Trunk
 from webrtcproxy.routing.caller_id import AS_WRITTEN, CallerId
 from webrtcproxy.routing.loops import remaining_hops
+from webrtcproxy.routing.number_forms import incoming_address
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.sip.headers import NameAddr
@@ -89,15 +91,21 @@ class RequestSequences:
 
 
 def initial_headers(
-    source: Request, sequence: RequestSequence, target: PeerProfile, caller_id: CallerId = AS_WRITTEN
+    source: Request,
+    sequence: RequestSequence,
+    target: PeerProfile,
+    caller_id: CallerId = AS_WRITTEN,
+    trunk: Trunk | None = None,
 ) -> Headers:
     """The headers of the second leg's request that replace those of `source`; takes the next CSeq number.
 
     :param caller_id: how the caller is shown to the target.
+    :param trunk: the one that has sent `source`; a browser sees numbers of it as users do.
     :raises Refusal: 483 where Max-Forwards is exhausted.
     """
     caller, callee = (caller_id.address or source.from_).with_tag(sequence.from_tag), caller_id.callee or source.to
     if target.browser:
+        caller, callee = incoming_address(caller, trunk), incoming_address(callee, trunk)
         caller, callee = _plain(caller, callee), _insecure(plain(callee))
     else:
         caller, callee = for_sip_side(caller), for_sip_side(callee)

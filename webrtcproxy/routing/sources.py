@@ -13,7 +13,7 @@ from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.routing.upstream import HopResolver
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.sip.message import Request
-from webrtcproxy.sip.uri import SIP_PORT
+from webrtcproxy.sip.uri import SIP_PORT, Uri
 
 log = Logger()
 
@@ -47,15 +47,20 @@ class Sources:
             trunks = self._known[host] = tuple(trunk for trunk in self._trunks if self._belongs(host, trunk))
         return trunks
 
-    def trunk_of(self, request: Request, host: str) -> Trunk | None:
+    def trunk_of(self, request: Request, host: str, callee: str = "") -> Trunk | None:
         """The trunk that an out-of-dialog request comes from; None where no trunk has the address `host`.
 
-        Of several trunks with the same address, it is the one that serves the host in From or in the Request-URI, else
-        the first.
+        Of several trunks with the same address, it is the one that serves the domain of the callee, the host in From,
+        or that in the Request-URI; else the first.
+
+        :param callee: the address-of-record that has registered the Contact in the Request-URI; empty where there is
+            none, or it is not known.
         """
         trunks = self.trunks_of(host)
         if len(trunks) > 1:
-            places = request.from_.address.hostport, request.request_uri.hostport
+            domain = callee.rpartition("@")[2]
+            places = [Uri.parse(f"sip:{domain}").hostport] if domain else []
+            places += request.from_.address.hostport, request.request_uri.hostport
             return next((trunk for place in places for trunk in trunks if trunk.serves(place)), trunks[0])
         return trunks[0] if trunks else None
 
@@ -66,12 +71,12 @@ class Sources:
 
     def refresh(self) -> Deferred[None]:
         """Resolve the names of the trunks that have no `sources`, or have a password. Must be called at start and
-        every minute.
+        every few seconds. What is found counts at once, however long other names take.
 
         :returns: a Deferred that fires with None; a name that can't be resolved keeps the addresses that it had.
         """
         wanted = [self._resolve(trunk) for trunk in self._trunks if trunk.sources is None or trunk.password]
-        return gatherResults(wanted).addCallback(lambda _: self._known.clear())
+        return gatherResults(wanted).addCallback(lambda _: None)
 
     def _belongs(self, host: str, trunk: Trunk) -> bool:
         if trunk.sources is None:
@@ -87,20 +92,29 @@ class Sources:
         places = dict.fromkeys((HostPort(trunk.host, trunk.port), *trunk.proxy))
         questions: list[_Question] = [(place.host, SIP_PORT, None) for place in places]
         questions += [(*place, trunk.transport) for place in places if place.port is None]
-        looked_up = [self._addresses(*question) for question in questions]
-        return gatherResults(looked_up).addCallback(self._store, trunk, questions)
+        looked_up = [
+            self._addresses(*question).addCallback(self._store, question, trunk, questions) for question in questions
+        ]
+        return gatherResults(looked_up).addCallback(self._all_looked_up, trunk)
 
     def _addresses(self, host: str, port: int | None, transport: str | None) -> Deferred[frozenset[str]]:
         found = self._resolver.resolve(host, port, transport)
         return found.addCallbacks(lambda hops: frozenset(hop.address.host for hop in hops), lambda _: frozenset())
 
-    def _store(self, found: list[frozenset[str]], trunk: Trunk, questions: list[_Question]) -> None:
-        """Store the addresses found. A query without a result keeps its previous one; where none has any, that is
-        logged once."""
-        self._found.update(
-            (question, addresses) for question, addresses in zip(questions, found, strict=True) if addresses
-        )
-        self._resolved[trunk.name] = frozenset().union(*(self._found.get(question, ()) for question in questions))
+    def _store(
+        self, addresses: frozenset[str], question: _Question, trunk: Trunk, questions: list[_Question]
+    ) -> frozenset[str]:
+        """Store the addresses that one query has found; one without a result keeps its previous one."""
+        if addresses:
+            self._found[question] = addresses
+        resolved: frozenset[str] = frozenset().union(*(self._found.get(each, ()) for each in questions))
+        if resolved != self._resolved.get(trunk.name):
+            self._resolved[trunk.name] = resolved
+            self._known.clear()
+        return addresses
+
+    def _all_looked_up(self, found: list[frozenset[str]], trunk: Trunk) -> None:
+        """Where no query has found anything, log that once."""
         if any(found):
             self._lost.discard(trunk.name)
         elif trunk.sources is None and trunk.name not in self._lost:

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.config import Trunk
-from webrtcproxy.config.addresses import literal
+from webrtcproxy.config.addresses import ip, literal
 from webrtcproxy.routing.failover import NextHops
 from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.policy import Route
@@ -105,8 +105,11 @@ class Upstream:
     def flow_to(self, hop: Hop) -> Flow:
         """The flow to one hop.
 
-        :raises FlowLost: no local socket can send there.
+        :raises FlowLost: no local socket can send there, or it is the wildcard address, which is nobody's.
         """
+        address = ip(hop.address.host)
+        if address is not None and address.is_unspecified:
+            raise FlowLost(f"nobody has the address {hop.address.host}")
         return self._outbound.flow_to(*hop)
 
     def _next_hops_to(self, route: Route, hops: list[Hop]) -> NextHops:

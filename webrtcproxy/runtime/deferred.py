@@ -1,4 +1,4 @@
-"""then: continues with the result of a Deferred; cheap if the result is already available."""
+"""then: continues with the result of a Deferred; cheap if the result is already available. errback: fails one."""
 
 from __future__ import annotations
 
@@ -22,3 +22,14 @@ def then(work: Deferred[T], step: Callable[..., object], failed: Callable[..., o
             step(result, *arguments)
             return
     work.addCallbacks(step, failed, arguments, {}, arguments, {})
+
+
+def errback(work: Deferred[Any], error: Exception) -> None:
+    """Fail `work` with `error`, and leave no reference cycle behind.
+
+    Python 3.12, and 3.13 and 3.14 until they were mended at the end of 2025, leave the frame of a coroutine that an
+    exception ends linked to the frame that has resumed it (CPython issue 100964). The frames that hand `error` on refer
+    to it, and its traceback to them. So it loses its traceback once everyone who waits has had it.
+    """
+    work.errback(error)
+    error.__traceback__ = None

@@ -73,13 +73,14 @@ QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 class CallMeter:
     """Counts the calls of one direction.
 
+    :ivar direction: that one.
     :ivar progress: seconds from the INVITE to the first 101 to 199 that is relayed.
     :ivar set_up: seconds from the INVITE to the 2xx that is relayed.
     :ivar talk: seconds from that 2xx to the end.
     :ivar results: by how the set-up ended.
     """
 
-    __slots__ = ("progress", "results", "set_up", "talk")
+    __slots__ = ("direction", "progress", "results", "set_up", "talk")
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class CallMeter:
         talk: Histogram,
         results: Counter,
     ) -> None:
+        self.direction = direction
         self.progress = progress.labels(direction)
         self.set_up = set_up.labels(direction)
         self.talk = talk.labels(direction)

@@ -23,6 +23,10 @@ GRAIN = 0.01
 """The shortest interval between two sweeps of a queue, in seconds: timers that fall due in between fire together, a
 little late."""
 
+PER_TURN = 100
+"""Timers of one delay that fire in one turn of the reactor: thousands may be due at once, as after the machine was
+suspended, and all else is to be served meanwhile."""
+
 _ROUNDING = 1e-6
 
 
@@ -72,12 +76,12 @@ class Queue:
 
     def cancelled(self) -> None:
         """A timer of this queue was cancelled: drop cancelled timers at the front. The alarm stays for the next one;
-        when no timer of any queue is left, all alarms are cancelled."""
+        when no timer of any queue is left, all alarms are cancelled, unless they linger."""
         waiting, schedule = self.waiting, self._schedule
         while waiting and waiting[0].call is None:
             waiting.popleft()
         schedule.running -= 1
-        if not schedule.running:
+        if not schedule.running and not schedule.lingers:
             schedule.clear()
 
     def rest(self) -> None:
@@ -90,20 +94,26 @@ class Queue:
             self.alarm = None
 
     def sweep(self) -> None:
-        """Make the calls that are due."""
+        """Make the calls that are due, the rest of many in the next turn of the reactor."""
         # The alarm that fired stays set meanwhile, so that no other is started.
         waiting, schedule = self.waiting, self._schedule
         due = self._clock.seconds() + _ROUNDING
+        fired = 0
         while waiting and (waiting[0].call is None or waiting[0].when <= due):
             timer = waiting.popleft()
             call, timer.call = timer.call, None
             if call is not None:
+                fired += 1
                 schedule.running -= 1  # before the call, which may clear everything
                 _safely(call)
                 if not schedule.running:
                     schedule.clear()
+                if fired == PER_TURN:
+                    break
         self.alarm = None
-        if waiting:
+        if fired == PER_TURN and waiting:
+            self.alarm = self._clock.callLater(0, self.sweep)
+        elif waiting:
             self.alarm = self._clock.callLater(max(waiting[0].when - self._clock.seconds(), GRAIN), self.sweep)
 
 
@@ -111,14 +121,17 @@ class Schedule:
     """Timers with a few different delays, one queue for each.
 
     :param clock: runs the timers.
+    :param lingers: alarms stay until they are due where the last timer was cancelled: for timers that are often alone,
+        and followed by another one soon.
     :ivar running: how many timers are pending.
     """
 
-    __slots__ = ("_clock", "_queues", "running")
+    __slots__ = ("_clock", "_queues", "lingers", "running")
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, lingers: bool = False) -> None:
         self._clock = clock
         self._queues: dict[float, Queue] = {}
+        self.lingers = lingers
         self.running = 0
 
     def after(self, delay: float, call: Callable[[], None]) -> Timer:

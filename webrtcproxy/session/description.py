@@ -23,6 +23,7 @@ class NegotiationContext:
     :ivar media: the media session of the call.
     :ivar dialog_terminated: called with a leg whose peer has no such dialog any more, or does not respond.
     :ivar unacknowledged: called with a leg whose peer sends no ACK for a 2xx.
+    :ivar pracked: returns a Deferred that fires with None once no SDP for the caller awaits its PRACK.
     :ivar branch: name of the callee's branch at rtpengine; empty while the call is not up.
     :ivar closed: whether the call has ended.
     """
@@ -31,6 +32,7 @@ class NegotiationContext:
     media: CallMedia
     dialog_terminated: Callable[[Leg], None]
     unacknowledged: Callable[[Leg], None]
+    pracked: Callable[[], Deferred[None]]
     branch: str = ""
     closed: bool = False
 

@@ -20,14 +20,13 @@ from twisted.python.failure import Failure
 from webrtcproxy.dialog.client import HeaderList
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.negotiation import Negotiation
-from webrtcproxy.runtime.errors import NgError, Refusal
+from webrtcproxy.runtime.errors import NgError, Refusal, TimedOut
 from webrtcproxy.session.description import NegotiationContext, required_sdp
 from webrtcproxy.session.reinvite import Purpose, ReInvite, restore_session
 from webrtcproxy.session.requester import Requester
 from webrtcproxy.sip.message import Response
-from webrtcproxy.sip.sdp.questions import has_only_formats_of, is_ice_restart, same_session
-from webrtcproxy.sip.sdp.rewriting import as_answer
-from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
+from webrtcproxy.sip.sdp.questions import has_only_formats_of, is_ice_restart, same_but_for_order, same_session
+from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE, Deadline
 
 log = Logger()
 
@@ -99,8 +98,8 @@ class OfferAnswer:
         self._offered = True
         self._check_wanted()
         response: Response | None = None
-        if unchanged or same_session(relayed, other.negotiation.local_description):
-            others = as_answer(other.negotiation.remote_description)
+        if unchanged or _is_no_news(relayed, other.negotiation):
+            others = other.negotiation.remote_description
         else:
             response = await self._request(relayed)
             others = required_sdp(response)
@@ -143,6 +142,8 @@ class OfferAnswer:
         :raises Refusal: the response is not a 2xx, or none has arrived.
         """
         requester, other, context = self.requester, self.other, self._session.context
+        if not other.negotiation.agreed:
+            await self._wait_for_prack()
         if not (other.negotiation.agreed and (other.dialog.confirmed or other.takes_update)):
             raise Refusal(504)  # no offer may be made there (RFC 3311 section 5.2)
         if requester.request.method == "INVITE":
@@ -161,6 +162,18 @@ class OfferAnswer:
             self._offers.append(other.negotiation)
         self._check_wanted()
         return response
+
+    async def _wait_for_prack(self) -> None:
+        """Wait until the caller, to whom the request is relayed, has confirmed the answer in a reliable 1xx.
+
+        :raises Refusal: 504 where no PRACK comes in time.
+        """
+        try:
+            with Deadline(self._session.context.transactions.schedule) as deadline:
+                await deadline.wait(self._session.pracked())
+        except TimedOut as why:
+            raise Refusal(504) from why
+        self._check_wanted()
 
     # Events from outside
 
@@ -229,7 +242,7 @@ class OfferAnswer:
         """
         session, requester, other = self._session, self.requester.leg, self.other
         offered = session.offer(requester.negotiation.remote_description, requester, other)
-        answered = session.answer(as_answer(other.negotiation.remote_description), other, requester)
+        answered = session.answer(other.negotiation.remote_description, other, requester)
         offered.addErrback(self._not_restored)
         return answered.addErrback(self._not_restored)
 
@@ -245,3 +258,9 @@ class OfferAnswer:
         if not self._session.closed:
             log.warn("{call}: the old session is not restored: {why}", why=failure.value, call=self._call)
         return b""
+
+
+def _is_no_news(offer: bytes, negotiation: Negotiation) -> bool:
+    """Whether a peer that was offered this would have the session that it has."""
+    last = negotiation.local_description
+    return same_session(offer, last) or same_but_for_order(offer, last, negotiation.remote_description)

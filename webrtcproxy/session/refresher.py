@@ -8,7 +8,9 @@ own, and a short call only starts one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from secrets import randbelow
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from webrtcproxy.dialog.background import background
@@ -16,11 +18,15 @@ from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.relay import ENDS_DIALOG
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.runtime.loop_lag import HELD_UP
 from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.session.silence import SilenceWatch
 from webrtcproxy.sip.capabilities import ALLOW
 
 log = Logger()
+
+ASKED_WITHIN = 32.0
+"""Seconds over which calls are asked for a sign of life after the process has not run for a while."""
 
 WAKE_STEPS = (32.0, 16.0, 8.0, 4.0, 2.0, 1.0)
 """The delays of the timer in seconds; only a few, since the schedule keeps a queue for each."""
@@ -33,6 +39,7 @@ class SessionRefresher:
     :param media: the media session of the call.
     :param refresh: refreshes the session of a leg by re-INVITE, and returns the status of the final response; None
         while the session is being changed. It raises Refusal where the peer can't be reached.
+    :param refreshed: called with a leg whose peer has answered.
     :param dialog_terminated: called with a leg whose peer has no such dialog.
     :param expired: called with a leg whose peer has not refreshed the session, or does not respond.
     """
@@ -42,17 +49,19 @@ class SessionRefresher:
         context: Context,
         media: CallMedia,
         refresh: Callable[[Leg], Awaitable[int | None]],
+        refreshed: Callable[[Leg], None],
         dialog_terminated: Callable[[Leg], None],
         expired: Callable[[Leg], None],
     ) -> None:
         self._context = context
         self._refresh = refresh
+        self._refreshed = refreshed
         self._dialog_terminated = dialog_terminated
         self._expired = expired
         self._legs: tuple[Leg, ...] = ()
         self._silence = SilenceWatch(context.clock, media, context.limits.silence)
         self._out: set[Leg] = set()
-        self._timer: Timer | None = None
+        self._timer: Timer | IDelayedCall | None = None
 
     def start(self, caller: Leg, callee: Leg) -> None:
         """The call is up."""
@@ -70,7 +79,7 @@ class SessionRefresher:
         """The call has ended."""
         self._legs = ()
         self._refresh = _not_now
-        self._dialog_terminated = self._expired = _ignore
+        self._refreshed = self._dialog_terminated = self._expired = _ignore
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -82,12 +91,29 @@ class SessionRefresher:
         self._timer = self._context.transactions.schedule.after(nap, self._wake)
 
     def _wake(self) -> None:
+        timer, self._timer = self._timer, None
+        if isinstance(timer, Timer) and self._context.clock.seconds() - timer.when >= HELD_UP:
+            wait = randbelow(int(ASKED_WITHIN * 1000)) / 1000
+            self._timer = self._context.clock.callLater(wait, self._wake_late)
+        else:
+            self._check(self._act)
+
+    def _wake_late(self) -> None:
+        """The process has not run for a while. A refresh of a peer may have been lost meanwhile, so the peer is asked
+        before its call is ended."""
         self._timer = None
+        self._check(self._refresh_now)
+
+    def _check(self, act: Callable[[Leg], None]) -> None:
+        """Look after the legs of which something is due, and wait for the next one.
+
+        :param act: called with each of these.
+        """
         for leg in self._legs:
             due = leg.session_timer.due <= self._context.clock.seconds()
             # The first leg may have ended the call, and a transferor may hang up before the transfer is complete.
             if due and leg in self._legs and leg not in self._out and not leg.over:
-                self._act(leg)
+                act(leg)
         for leg in self._legs:
             self._silence.check(leg, self._went_silent)
         if self._legs:
@@ -95,11 +121,14 @@ class SessionRefresher:
 
     def _act(self, leg: Leg) -> None:
         if leg.session_timer.proxy_refreshes:
-            self._out.add(leg)
-            background(self._keep_alive(leg), "A session refresh", leg.dialog.call_id)
+            self._refresh_now(leg)
         else:
             log.info("{call}: the session was not refreshed", call=leg.dialog.call_id)
             self._expired(leg)
+
+    def _refresh_now(self, leg: Leg) -> None:
+        self._out.add(leg)
+        background(self._keep_alive(leg), "A session refresh", leg.dialog.call_id)
 
     def _went_silent(self, leg: Leg) -> None:
         if leg in self._legs and leg not in self._out and not leg.over:
@@ -132,6 +161,7 @@ class SessionRefresher:
         timer, call = leg.session_timer, leg.dialog.call_id
         try:
             status = await self._send_refresh(leg)
+            self._refreshed(leg)
             if status == 481:
                 self._dialog_terminated(leg)
             elif status == 408:

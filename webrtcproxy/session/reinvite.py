@@ -9,6 +9,7 @@ RELAY     what the other side of the call offers; nothing, where it asks for    
           an offer
 REFRESH   what is agreed, so that the session timer begins again (RFC 4028 7.4)  tried with the next one
 RESTORE   what is agreed, since the peer or rtpengine has something else        given up
+MOVE      what is agreed, at another rtpengine                                  tried again
 TRANSFER  the session with another party (RFC 3725); what is agreed, where the  tried again
           transfer fails after this party has accepted the other session
 ========  ====================================================================  ====================
@@ -50,7 +51,15 @@ class Purpose(Enum):
     RELAY = "relay"
     REFRESH = "refresh"
     RESTORE = "restore"
+    MOVE = "move"
     TRANSFER = "transfer"
+
+
+_OWN = (Purpose.REFRESH, Purpose.RESTORE, Purpose.MOVE)
+"""Those that nobody but the proxy itself has asked for."""
+
+_TRIED_AGAIN = (Purpose.MOVE, Purpose.TRANSFER)
+"""Those that are tried again after a collision."""
 
 
 def _ignore_response(response: Response) -> None:
@@ -130,7 +139,7 @@ class ReInvite:
         await leg.when_acknowledged()
         if sdp:
             leg.negotiation.offer_sent(sdp)
-        tries = GLARE_TRIES if self._purpose is Purpose.TRANSFER else 1
+        tries = GLARE_TRIES if self._purpose in _TRIED_AGAIN else 1
         accepted = False
         try:
             response = await self._send(sdp, method, headers)
@@ -152,7 +161,7 @@ class ReInvite:
         leg = self.leg
         body = as_offer(sdp) if self._purpose is Purpose.REFRESH else sdp
         limit = self._context.transactions.schedule.after(self._limit, self._time_up)
-        own = self._purpose is Purpose.REFRESH or self._purpose is Purpose.RESTORE
+        own = self._purpose in _OWN
         try:
             return await leg.send_request(method, headers or (ALLOW,), body, "application/sdp", self, own)
         except FlowLost as why:
@@ -224,17 +233,18 @@ class ReInvite:
             self.leg.acknowledge(invite)
 
 
-async def refresh_session(session: NegotiationContext, reinvite: ReInvite, other: Leg) -> int:
+async def refresh_session(session: NegotiationContext, reinvite: ReInvite, other: Leg, headers: HeaderList = ()) -> int:
     """Offer a peer its current session with the same version, and return the status of its final response. Only
     rtpengine gets new ports in its answer.
 
     :param session: what the exchanges of the call share.
     :param other: the other leg, which gets no request.
+    :param headers: further ones of the request; none for Allow alone.
     :raises Refusal: the peer can't be reached.
     """
     leg = reinvite.leg
     negotiation = leg.negotiation
-    response = await reinvite.request(negotiation.local_description)
+    response = await reinvite.request(negotiation.local_description, headers=Headers(headers))
     if response.status >= 300:
         return response.status
     try:

@@ -9,9 +9,9 @@ from twisted.logger import Logger
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.relay import status_of
 from webrtcproxy.dialog.reliable import requires
-from webrtcproxy.routing.header_policy import order_challenges
-from webrtcproxy.routing.peer_profile import PeerProfile, filter_headers
+from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.runtime.errors import BadDescription, NgError, Refusal
+from webrtcproxy.session.connected_line import change_from, show_identity
 from webrtcproxy.session.description import NegotiationContext
 from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
 from webrtcproxy.sip.message import Headers, Request, Response, respond
@@ -27,15 +27,13 @@ class Requester:
     :param session: what the exchanges of the call share.
     :param leg: the leg on which the request arrived.
     :param transaction: the request.
-    :param other: the profile of the peer of the other leg.
+    :param other: the other leg.
     :ivar leg: as given.
     :ivar request: the request.
     :ivar ack: fires with the ACK for the 2xx to an INVITE without an offer; with None where the call ends before.
     """
 
-    def __init__(
-        self, session: NegotiationContext, leg: Leg, transaction: ServerTransaction, other: PeerProfile
-    ) -> None:
+    def __init__(self, session: NegotiationContext, leg: Leg, transaction: ServerTransaction, other: Leg) -> None:
         self.leg = leg
         self.request = transaction.request
         self.ack: Deferred[Request | None] = Deferred()
@@ -60,7 +58,9 @@ class Requester:
     def headers_across(self) -> Headers:
         """The headers of the request that cross to the other side."""
         headers = Headers.of([ALLOW[0]], [ALLOW[1]])
-        headers.extend(filter_headers(self.request, self.leg.profile, self._other))
+        headers.extend(filter_headers(self.request, self.leg.profile, self._other.profile))
+        change_from(self._session.context.proofs, self.leg, self._other)
+        show_identity(headers, self.request, self.leg.caller, self._other)
         return headers
 
     def send_1xx(self, response: Response) -> None:
@@ -68,7 +68,7 @@ class Requester:
         responses, none is relayed: no re-INVITE needs one (RFC 3262)."""
         if self.request.method == "INVITE" and not self.answered and not requires(self.request):
             headers = Headers.of(["Contact"], [self.leg.dialog.contact])
-            headers.extend(filter_headers(response, self._other, self.leg.profile))
+            headers.extend(self._headers_back(response))
             self._transaction.reply(response.status, response.reason, headers)
 
     def send_2xx(self, sdp: bytes, response: Response | None = None) -> None:
@@ -82,7 +82,7 @@ class Requester:
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], leg.dialog.contact])
         if response is not None:
             status, reason = response.status, response.reason
-            headers.extend(filter_headers(response, self._other, leg.profile))
+            headers.extend(self._headers_back(response))
         if request.method != "PRACK":  # a PRACK does not refresh the session (RFC 4028 section 7.4)
             for name, value in (SUPPORTED, *leg.session_timer.accept(request)):
                 headers.add(name, value)
@@ -106,12 +106,16 @@ class Requester:
 
     def refusal_of(self, response: Response) -> Refusal:
         """The refusal that relays the other side's final response, which is not a 2xx."""
-        headers = filter_headers(response, self._other, self.leg.profile)
-        if response.status in (401, 407):
-            order_challenges(headers)
+        headers = filter_headers(response, self._other.profile, self.leg.profile)
         silent = response.status == 408 and self.request.method == "INVITE"
         status = 408 if silent else status_of(response)
         return Refusal(status, response.reason if status == response.status else "", headers)
+
+    def _headers_back(self, response: Response) -> Headers:
+        """The headers of a response of the other side that cross to the requester."""
+        headers = filter_headers(response, self._other.profile, self.leg.profile)
+        show_identity(headers, response, self._other.caller, self.leg)
+        return headers
 
     def end_wait(self, ack: Request | None) -> None:
         """The ACK has arrived.

@@ -1,32 +1,34 @@
-"""Message bodies: finds the session description, alone or as a part of a multipart body (RFC 2046, RFC 5621)."""
+"""Message bodies: finds the session description, alone or as a part of a multipart body (RFC 2046, RFC 5621), and keeps
+it out of what is no offer or answer."""
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import b64decode
 from collections.abc import Iterator
-from quopri import decodestring
 
 from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.grammar import is_token, media_type
+from webrtcproxy.sip.multipart import MAX_DEPTH, MAX_PARTS, parts_of
 from webrtcproxy.sip.request import Message, Request
 
-MAX_PARTS = 16
-"""Parts of one multipart body that are looked at."""
-MAX_DEPTH = 3
-"""Multipart bodies within each other that are looked into."""
-
-_fold = re.compile(rb"\r?\n[ \t]+")
-_line_end = re.compile(rb"\r?\n")
-_sdp_line = re.compile(rb"(?:\A|[\r\n])[ \t]*[vomca]=")
-_empty_line = re.compile(rb"(?:\A|\r?\n)\r?\n")
+_sdp_line = re.compile(rb"(?:\A|[\r\n])[ \t]*[vomca][ \t]*=").search
+_secret = re.compile(
+    rb"(?:\A|[\r\n])[ \t]*(?:v[ \t]*=[ \t]*0[ \t]*[\r\n]+[ \t]*o[ \t]*=|c[ \t]*=[ \t]*IN[ \t]|"
+    rb"m[ \t]*=[ \t]*[a-z]+ +[0-9]+ |"
+    rb"a[ \t]*=[ \t]*(?:ice-ufrag|ice-pwd|fingerprint|candidate|crypto|remote-candidates|tls-id):)",
+    re.IGNORECASE,
+).search
+"""Finds the lines of a description that tell of addresses and keys, or with which it begins."""
+_names_sdp = re.compile(rb"application[ \t]*/[ \t]*[a-z0-9.+\-]*sdp", re.IGNORECASE).search
+_of_the_body = re.compile(rb"(?:content-[a-z\-]+|[cel])[ \t]*:|[ \t]*[a-z]=", re.IGNORECASE).match
+"""Finds the headers of a body, and the lines of a description."""
 
 
 def sdp_of(message: Message) -> bytes:
     """The SDP that `message` carries; empty if it has no body.
 
     :raises BadMessage: 415 if the body is encoded, or neither is SDP nor has a part that is; 400 for a multipart body
-        without a boundary.
+        without a boundary; 413 where none of its first `MAX_PARTS` parts is SDP, and there are more.
     """
     if not message.body:
         return b""
@@ -39,83 +41,121 @@ def sdp_of(message: Message) -> bytes:
 
 
 def has_description(message: Message) -> bool:
-    """Whether the body of `message` is a session description, or a multipart body with one, however it is encoded."""
-    kind = message.content_type
+    """Whether the body of `message` is a session description, or has one as a part, however it is encoded; by its type,
+    or by its look."""
+    if not message.body:
+        return False
+    if _is_encoded(message):
+        kind = message.content_type
+        return "sdp" in kind or kind.startswith(("multipart/", "message/"))
+    return _without(message.headers.get("Content-Type") or "", message.body, MAX_DEPTH) is None
+
+
+def crossing_body(message: Message) -> bytes:
+    """The body that crosses, of a request or response outside of offer and answer: without what describes media, which
+    are addresses and keys of one side, and say nothing of those that the proxy would offer the other one (as a 200 to
+    OPTIONS does, RFC 3261 section 11.2). A message that is quoted, as in a NOTIFY of a REFER, crosses without its body;
+    another body that has a description, not at all."""
+    if not message.body:
+        return b""
+    if _is_encoded(message):
+        return b"" if has_description(message) else message.body
+    return _without(message.headers.get("Content-Type") or "", message.body, MAX_DEPTH) or b""
+
+
+def _is_encoded(message: Message) -> bool:
+    words = ",".join(message.headers.lines("Content-Encoding")).lower().split(",")
+    return any(word.strip() not in ("", "identity") for word in words)
+
+
+def _without(content_type: str, body: bytes, depth: int) -> bytes | None:
+    """A body without the descriptions in messages that it quotes; None where it is, or has, another one.
+
+    :param depth: how many bodies within each other are looked into.
+    """
+    kind = media_type(content_type)
+    if kind.startswith("message/"):
+        return _without_body(body)
     if kind.startswith("multipart/"):
-        return b"application/sdp" in message.body.lower()
-    if kind == "application/sdp" and "Content-Encoding" in message.headers:
-        return True
-    return kind in ("application/sdp", "") and _sdp_line.search(message.body) is not None
+        return _without_in_parts(content_type, body, depth)
+    if _secret(body) or ((not kind or "sdp" in kind) and _sdp_line(body)):
+        return None
+    return body
+
+
+def _without_body(text: bytes) -> bytes:
+    """A quoted message, or a part of one (RFC 3420), without its body and the headers of that, where it may have a
+    description."""
+    if not _secret(text) and not _names_sdp(text):
+        return text
+    kept = []
+    is_kept = True
+    for line in text.lstrip(b"\r\n").splitlines():
+        if not line.strip():
+            break
+        if line[:1] not in b" \t":  # else it goes on with the one before
+            is_kept = not _of_the_body(line)
+        if is_kept:
+            kept.append(line + b"\r\n")
+    return b"".join(kept)
+
+
+def _without_in_parts(content_type: str, body: bytes, depth: int) -> bytes | None:
+    """A multipart body in which messages are quoted without their bodies; None where a part is a description, or where
+    nobody can tell."""
+    parts = parts_of(content_type, body) or []
+    if not depth or len(parts) > MAX_PARTS:
+        return None
+    for part in parts:
+        content = part.content
+        if content is None:
+            if "sdp" in part.kind or part.kind.startswith(("multipart/", "message/")):
+                return None
+            continue
+        left = None if "sdp" in part.kind else _without(part.content_type, content, depth - 1)
+        if left is None or (left != content and content != part.octets):
+            return None
+        if left != content:
+            body = body.replace(content, left, 1)
+    return None if _secret(body) or (not parts and _names_sdp(body)) else body
 
 
 def _sdp_in(message: Message) -> bytes:
     kind = message.content_type
-    encoding = message.headers.get("Content-Encoding")
-    if encoding and encoding.strip().lower() != "identity":
+    if _is_encoded(message):
         raise BadMessage("Unsupported Content-Encoding", 415)
-    if kind == "application/sdp" or (not kind and message.body.startswith(b"v=0")):
+    if kind == "application/sdp" or (not _is_media_type(kind) and message.body.lstrip().startswith(b"v=0")):
         return message.body
     if kind.startswith("multipart/"):
-        boundary = _boundary(message.headers.get("Content-Type") or "")
-        if not boundary:
+        content_type = message.headers.get("Content-Type") or ""
+        parts = parts_of(content_type, message.body)
+        if parts is None:
             raise BadMessage("Bad Content-Type")
-        found = list(_descriptions(message.body, boundary, MAX_DEPTH))
+        found = list(_descriptions(content_type, message.body, MAX_DEPTH))
         if found:
             return min(found, key=lambda each: each[0])[1]
+        if len(parts) > MAX_PARTS:
+            raise BadMessage("Too Many Parts", 413)
     raise BadMessage("Unsupported Content-Type", 415)
 
 
-def _descriptions(body: bytes, boundary: str, depth: int) -> Iterator[tuple[int, bytes]]:
+def _descriptions(content_type: str, body: bytes, depth: int) -> Iterator[tuple[int, bytes]]:
     """The parts that are SDP, in order, those of multipart parts included; each with a number that is lower if it is
     more likely the description of the session (RFC 5621 section 4.2).
 
     :param depth: how many multipart bodies within each other are looked into.
     """
-    for part in _parts(body, boundary):
-        head, octets = _split(part)
-        content_type = head.get(b"content-type", head.get(b"c", b"")).decode("utf-8", "surrogateescape")
-        kind = content_type.partition(";")[0].strip().lower()
-        if kind == "application/sdp":
-            sdp = _decoded(head, octets)
-            if sdp is not None:
-                disposition = head.get(b"content-disposition", b"").partition(b";")[0].strip().lower()
-                yield {b"session": 0, b"": 1}.get(disposition, 2), sdp
-        elif kind.startswith("multipart/") and depth > 1 and (inner := _boundary(content_type)):
-            yield from _descriptions(octets, inner, depth - 1)
+    for part in (parts_of(content_type, body) or [])[:MAX_PARTS]:
+        kind = part.kind
+        if kind == "application/sdp" or (not _is_media_type(kind) and part.octets.lstrip().startswith(b"v=0")):
+            sdp = part.content
+            if sdp:
+                yield {b"session": 0, b"": 1}.get(part.disposition, 2), sdp
+        elif kind.startswith("multipart/") and depth > 1:
+            yield from _descriptions(part.content_type, part.octets, depth - 1)
 
 
-def _parts(body: bytes, boundary: str) -> list[bytes]:
-    """The parts between the boundaries, in order, whatever their line ends; the last may lack its end."""
-    octets = re.escape(boundary.encode("utf-8", "surrogateescape"))
-    pieces = re.split(rb"(?:\A|\r?\n)--%b(--)?[ \t]*(?=\r?\n|\Z)" % octets, body, maxsplit=MAX_PARTS)
-    closed = pieces[1::2]
-    count = next((at for at, mark in enumerate(closed) if mark), len(closed))
-    return [_line_end.sub(b"", piece, count=1) for piece in pieces[2::2][:count]]
-
-
-def _split(part: bytes) -> tuple[dict[bytes, bytes], bytes]:
-    """The headers of a part, by their names in lower case, and its octets."""
-    empty = _empty_line.search(part)
-    head = part[: empty.start()] if empty else part
-    lines = [line.partition(b":") for line in _line_end.split(_fold.sub(b" ", head))]
-    return {name.strip().lower(): value.strip() for name, _, value in lines}, part[empty.end() :] if empty else b""
-
-
-def _decoded(head: dict[bytes, bytes], octets: bytes) -> bytes | None:
-    """The content of a part; None where its encoding is unknown or broken (RFC 2045 section 6)."""
-    if head.get(b"content-encoding", head.get(b"e", b"identity")).lower() != b"identity":
-        return None
-    encoding = head.get(b"content-transfer-encoding", b"binary").lower()
-    if encoding == b"base64":
-        try:
-            return b64decode(octets)
-        except binascii.Error:
-            return None
-    if encoding == b"quoted-printable":
-        return decodestring(octets)
-    return octets if encoding in (b"7bit", b"8bit", b"binary") else None
-
-
-def _boundary(content_type: str) -> str:
-    found = re.search(r';\s*boundary\s*=\s*(?:"([^"]*)"|([^\s;]*))', content_type, re.IGNORECASE)
-    return (found[1] or found[2] or "") if found else ""
+def _is_media_type(kind: str) -> bool:
+    """Whether this is a media type at all; where it is none, a body is what it looks like."""
+    main, _, sub = kind.partition("/")
+    return is_token(main) and is_token(sub)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
@@ -43,8 +44,11 @@ def _hash_of(algorithm: str) -> tuple[Hash | None, bool]:
     return _HASHES.get(name.removesuffix("-sess")), name.endswith("-sess")
 
 
+_separators = re.compile("[,;]")
+
+
 def _qops(text: str) -> list[str]:
-    return [word.strip().lower() for word in text.split(",") if word.strip()]
+    return _separators.sub(" ", text).lower().split()
 
 
 def is_answerable(challenge: Challenge) -> bool:

@@ -13,14 +13,23 @@ class BadMessage(Exception):
         requests imports this one.)
     :param usable: whether `request`, or the response in its place, is to be used all the same (see
         :mod:`webrtcproxy.sip.salvage`).
+    :param unusable: a response that can't be used, for the log: what could be read of it, with the status 0.
     """
 
-    def __init__(self, why: str, status: int = 400, request: object | None = None, usable: bool = False) -> None:
+    def __init__(
+        self,
+        why: str,
+        status: int = 400,
+        request: object | None = None,
+        usable: bool = False,
+        unusable: object | None = None,
+    ) -> None:
         super().__init__(why, status)
         self.why = why
         self.status = status
         self.request = request
         self.usable = usable
+        self.unusable = unusable
 
     def __str__(self) -> str:
         return f"{self.status} {self.why}"

@@ -88,8 +88,11 @@ class Headers:
         """The values of all headers of this name, one for each header line."""
         values = self._values
         known = SPELLINGS.get(name)
-        if known is not None and self._names.count(known) == 1:
-            return [values[self._names.index(known)]]
+        if known is not None:
+            if known not in self._names:
+                return []
+            if self._names.count(known) == 1:
+                return [values[self._names.index(known)]]
         return [values[at] for at in self._where(name)]
 
     def all(self, name: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.grammar import number
 
 MAX_MESSAGE = 65536
 """Octets of a whole message."""
@@ -21,6 +22,18 @@ is_c1 = _c1.search
 """Finds U+0080 to U+009F in UTF-8."""
 
 _fold = re.compile(rb"\n[ \t]+")
+
+
+def content_length(text: str, most: int) -> int | None:
+    """The octets that a Content-Length states. A plus sign, and the same value twice, leave no doubt.
+
+    :returns: None where that is no number, or greater than `most`.
+    """
+    octets = number(text, most)
+    if octets is not None:
+        return octets
+    values = {value.strip(" \t").removeprefix("+") for value in text.split(",")}
+    return number(values.pop(), most) if len(values) == 1 else None
 
 
 def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:
@@ -58,7 +71,7 @@ def tidy(data: bytes) -> bytes:
 
 def any_lines(data: bytes) -> tuple[list[str], bytes]:
     """The lines of a head in any state, at most one start line and `MAX_HEADERS`, and the octets after it."""
-    data = data[:MAX_MESSAGE].lstrip(b"\r\n")
+    data = data[:MAX_MESSAGE].lstrip(b"\r\n \t")
     end, begin = find_end(data)
     if end < 0:
         end = begin = len(data)

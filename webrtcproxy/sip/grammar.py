@@ -26,6 +26,15 @@ def is_token(text: str) -> bool:
     return (text.isascii() and text.isalnum()) or _is_odd_token(text) is not None
 
 
+def media_type(content_type: str) -> str:
+    """The media type in the value of a Content-Type header, in lower case, without parameters and without the blanks
+    that may stand around the slash (RFC 3261 section 25.1: SLASH)."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if " " not in kind and "\t" not in kind:
+        return kind
+    return "/".join([part.strip() for part in kind.split("/")])
+
+
 def number(text: str, most: int) -> int | None:
     """The value of a string of ASCII digits; None if it is anything else or greater than `most`."""
     if not (text.isascii() and text.isdigit()):

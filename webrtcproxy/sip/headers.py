@@ -96,7 +96,7 @@ class NameAddr:
         """The dialog tag; None if it is absent or empty."""
         kept = self._tag
         if kept is None:
-            kept = self._tag = find_param(self.params, "tag") or ""
+            kept = self._tag = (find_param(self.params, "tag") or "").strip('"')
         return kept or None
 
     def with_tag(self, tag: str) -> NameAddr:

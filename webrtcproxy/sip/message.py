@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers, canonical
-from webrtcproxy.sip.framing import BLANKS, MAX_HEADERS, MAX_MESSAGE, MAX_VALUE, is_c1, tidy
-from webrtcproxy.sip.grammar import is_token, number
-from webrtcproxy.sip.headers import STAR, Star
-from webrtcproxy.sip.mending import NEEDS_CONTACT, NEEDS_EXPIRES
+from webrtcproxy.sip.framing import BLANKS, MAX_HEADERS, MAX_MESSAGE, MAX_VALUE, content_length, is_c1, tidy
+from webrtcproxy.sip.grammar import is_token
+from webrtcproxy.sip.headers import STAR, CSeq, Star
+from webrtcproxy.sip.mending import MAX_TIMER, NEEDS_CONTACT, NEEDS_EXPIRES, likely_request_uri
 from webrtcproxy.sip.names import AT_MOST_ONE, PHRASES, REQUIRED, SPELLINGS
 from webrtcproxy.sip.request import Message, Request, Response
 from webrtcproxy.sip.salvage import BAD_REQUEST_LINE, ENDING, malformed, status_of
@@ -172,7 +172,7 @@ def _body(data: bytes, length: str | None, stream: bool) -> bytes:
         if stream:
             raise BadMessage("Missing Content-Length")
         return data
-    octets = number(length, MAX_MESSAGE)
+    octets = content_length(length, MAX_MESSAGE)
     if octets is None or octets > len(data):
         raise BadMessage("Bad Content-Length")
     return data[:octets]
@@ -182,24 +182,39 @@ def check(message: Message) -> None:
     """Parse what every request must have, or the same headers of a response.
 
     Via, From, To, Call-ID, CSeq with the method of the request, Max-Forwards 0 to 255 (absent from RFC 2543 peers),
-    Expires, Contact, and the Request-URI: sip, sips or tel, without headers (RFC 3261 sections 8.1.1 and 19.1.1).
+    Expires, Contact, and the Request-URI: sip, sips or tel, without headers (RFC 3261 sections 8.1.1 and 19.1.1). Of an
+    INVITE, an Expires above `MAX_TIMER` is taken out.
 
     :raises BadMessage: 400, 416 (scheme), 513 (URI too long); its `request` is the request, None if it must not get a
         response.
     """
     try:
         cseq = message.cseq
-        _ = message.via, message.from_, message.to, message.call_id, message.max_forwards, message.expires
+        _ = message.via, message.from_, message.to, message.call_id, message.max_forwards
+        expires = message.expires
         _check_contacts(message)
         if isinstance(message, Request):
             if cseq.method != message.method:
-                raise BadMessage("Bad CSeq")
+                _mend_method(message, cseq)
+            if expires is not None and expires > MAX_TIMER and message.method == "INVITE":
+                message.headers.remove("Expires")
             if message.method not in ENDING:  # those are found by their tags or their branch
                 _check_request_uri(message)
     except BadMessage as error:
         if isinstance(message, Request) and message.method != "ACK":
             error.request = message
         raise
+
+
+def _mend_method(request: Request, cseq: CSeq) -> None:
+    """Take a method in CSeq that is written in another case.
+
+    :raises BadMessage: 400: it is another one.
+    """
+    if cseq.method.upper() != request.method.upper():
+        raise BadMessage("Bad CSeq")
+    request.headers.note("Bad CSeq")
+    request.headers.typed["CSeq"] = CSeq(cseq.number, request.method)
 
 
 def _check_contacts(message: Message) -> None:
@@ -216,11 +231,20 @@ def _check_contacts(message: Message) -> None:
 
 
 def _check_request_uri(request: Request) -> None:
-    uri = request.request_uri
-    if uri.scheme not in ("sip", "sips", "tel"):
-        raise BadMessage("Unsupported URI Scheme", 416)
-    if uri.headers:
-        raise BadMessage("Bad Request-URI")
+    """Check the Request-URI. Where only what decides nothing is malformed after it, that is taken out; not of a
+    REGISTER, whose digest depends on it."""
+    try:
+        uri = request.request_uri
+        if uri.scheme not in ("sip", "sips", "tel"):
+            raise BadMessage("Unsupported URI Scheme", 416)
+        if uri.headers:
+            raise BadMessage("Bad Request-URI")
+    except BadMessage as error:
+        mended = likely_request_uri(request.uri) if error.status == 400 and request.method != "REGISTER" else None
+        if mended is None:
+            raise
+        request.uri = mended
+        request.headers.note(error.why)
 
 
 def respond(

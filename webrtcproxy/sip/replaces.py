@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.grammar import Params, find_param, format_params, is_token, parse_params
+from webrtcproxy.sip.grammar import Params, find_param, format_params, parse_params
+from webrtcproxy.sip.refer_to import PLAIN_IN_URI
 from webrtcproxy.sip.request import Request
 from webrtcproxy.sip.uri import Uri
 
+_is_tag = re.compile(r'[^\x00-\x20\x7f,;"<>]+').fullmatch
 _is_call_id = re.compile(r"[^\x00-\x20\x7f,;]+").fullmatch
-
-_PLAIN_IN_URI = "-_.!~*'()[]/?:+$"
-"""What the value of a header in a URI may have unescaped, besides letters and digits (RFC 3261 section 25.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +36,20 @@ class Replaces:
 
     @staticmethod
     def parse(text: str) -> Replaces:
-        """Parse the header value, its parameters in any order.
+        """Parse the header value, its parameters in any order. The tags are any text, as those of From and To are, and
+        may be in quotes.
 
         :raises BadMessage: 400: there is no Call-ID, or not exactly one to-tag and one from-tag.
         """
         call_id, _, tail = text.strip().partition(";")
-        params = parse_params(tail)
+        try:
+            params = parse_params(tail)
+        except BadMessage as error:
+            raise BadMessage("Bad Replaces") from error
         names = [name.lower() for name, _ in params]
-        to_tag, from_tag = find_param(params, "to-tag"), find_param(params, "from-tag")
+        to_tag, from_tag = [(find_param(params, name) or "").strip('"') for name in ("to-tag", "from-tag")]
         once = names.count("to-tag") == names.count("from-tag") == 1
-        if not once or not to_tag or not from_tag or not is_token(to_tag) or not is_token(from_tag):
-            raise BadMessage("Bad Replaces")
-        if not _is_call_id(call_id.strip()):
+        if not once or not _is_tag(to_tag) or not _is_tag(from_tag) or not _is_call_id(call_id.strip()):
             raise BadMessage("Bad Replaces")
         others = tuple(param for param in params if param[0].lower() not in ("to-tag", "from-tag", "early-only"))
         return Replaces(call_id.strip(), to_tag, from_tag, "early-only" in names, others)
@@ -87,7 +88,7 @@ def replaces_of(uri: Uri) -> Replaces | None:
 
 def with_replaces(uri: Uri, replaces: Replaces) -> Uri:
     """`uri` with its Replaces exchanged for `replaces`; its other headers stay unchanged, in order."""
-    escaped = quote_from_bytes(str(replaces).encode("utf-8", "surrogateescape"), safe=_PLAIN_IN_URI)
+    escaped = quote_from_bytes(str(replaces).encode("utf-8", "surrogateescape"), safe=PLAIN_IN_URI)
     pairs = [(name, escaped if _is_replaces(name) else value) for name, value in _headers(uri)]
     return replace(uri, headers="&".join(f"{name}={value}" for name, value in pairs))
 

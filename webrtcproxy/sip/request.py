@@ -7,6 +7,7 @@ from typing import Final
 from webrtcproxy.sip import mending
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
+from webrtcproxy.sip.grammar import media_type
 from webrtcproxy.sip.headers import (
     STAR,
     CSeq,
@@ -56,6 +57,8 @@ class Message:
             return mending.address(text, "anonymous")
         if name == "To":
             return mending.address(text)
+        if name == "CSeq":
+            return None
         return mending.via(text) if name == "Via" else mending.max_forwards(text)
 
     @property
@@ -77,8 +80,9 @@ class Message:
     @property
     def cseq(self) -> CSeq:
         """Sequence number and method."""
-        kept = self.headers.typed.get("CSeq")
-        return self.headers.parsed("CSeq", _read_cseq) if kept is None else kept  # type: ignore[return-value]
+        headers = self.headers
+        kept = headers.typed.get("CSeq")
+        return headers.parsed("CSeq", _read_cseq, self._mended) if kept is None else kept  # type: ignore[return-value]
 
     @property
     def log_id(self) -> str:
@@ -154,7 +158,8 @@ class Message:
 
     @property
     def expires(self) -> int | None:
-        """The seconds of the Expires header; None if it is absent, or malformed where it decides nothing."""
+        """The seconds of the Expires header; None if it is absent, or malformed where it decides nothing: that one is
+        taken out."""
         headers = self.headers
         kept = headers.typed.get("Expires")
         if kept is not None:
@@ -167,6 +172,7 @@ class Message:
             if self._needs_expires:
                 raise
             headers.note(error.why)
+            headers.remove("Expires")
             return None
 
     @property
@@ -176,7 +182,7 @@ class Message:
     @property
     def content_type(self) -> str:
         """The media type in lower case without parameters; ``""`` if it is absent."""
-        return (self.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        return media_type(self.headers.get("Content-Type") or "")
 
 
 def _parse_call_id(text: str) -> str:
@@ -205,6 +211,8 @@ class Request(Message):
         open (RFC 4475 section 3.1.2.6)."""
         if name in ("From", "To") and self.method == "REGISTER":
             return None
+        if name == "CSeq":
+            return mending.cseq(text, self.method)
         mended = super()._mended(name, text)
         if name == "To" and isinstance(mended, NameAddr) and mended.tag is None:
             return None if text.count('"') % 2 and self.method not in ("ACK", "CANCEL") else mended

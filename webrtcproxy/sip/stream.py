@@ -7,8 +7,7 @@ import re
 from typing import Final
 
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.framing import MAX_MESSAGE, find_end
-from webrtcproxy.sip.grammar import number
+from webrtcproxy.sip.framing import MAX_MESSAGE, content_length, find_end
 from webrtcproxy.sip.salvage import malformed
 
 PING: Final = b"\r\n\r\n"
@@ -106,5 +105,5 @@ def _length(head: bytes) -> int | str:
     values = {value.strip(b" \t") for value in found}
     if not values:
         return "Missing Content-Length"
-    octets = number(values.pop().decode("latin-1"), 10**9)
+    octets = content_length(values.pop().decode("latin-1"), 10**9)
     return "Bad Content-Length" if octets is None or values else octets

@@ -11,6 +11,7 @@ from typing import Final
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import Params, find_param, format_params, parse_host, parse_params
+from webrtcproxy.sip.telephone import global_number, plain_number, subscriber, without_separators
 
 SIP_PORT = 5060
 """The default port of SIP over UDP and TCP (RFC 3261 section 19.1.2)."""
@@ -32,17 +33,6 @@ def bracketed(host: str) -> str:
 def host_port(host: str, port: int) -> str:
     """``host:port`` of a host without brackets, as it is written in a URI, a Via and the log."""
     return f"{bracketed(host)}:{port}"
-
-
-VISUAL_SEPARATORS = "-.() "
-"""What may stand in a telephone number and means nothing: the visual separators of RFC 3966 section 5.1.1, and the
-blanks that people write. As it is, it can stand in the brackets of a regular expression."""
-_separator = re.compile(f"[{VISUAL_SEPARATORS}]")
-
-
-def without_separators(number: str) -> str:
-    """A telephone number without its `VISUAL_SEPARATORS`."""
-    return _separator.sub("", number)
 
 
 _is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
@@ -143,20 +133,24 @@ class Uri:
 
     def _normal_form(self) -> str:
         if not self.host:
-            user = self.user or ""
-            return without_separators(user).lower() if self.scheme == "tel" else f"{self.scheme}:{user}"
+            return self._normal_number() if self.scheme == "tel" else f"{self.scheme}:{self.user or ''}"
         port = "" if self.port is None or self.port == _default_port[self.scheme] else f":{self.port}"
-        user = "" if self.user is None else normal(self.user) + "@"
+        user = "" if self.user is None else normal_user(self.user) + "@"
         return f"{user}{_normal_host(self.host)}{port}"
+
+    def _normal_number(self) -> str:
+        user = self.user or ""
+        number = global_number(user + format_params(self.params))
+        return without_separators(user).lower() if number is None else number
 
     def same_as(self, other: Uri) -> bool:
         """True if the two are equivalent by RFC 3261 section 19.1.4 (RFC 3966 section 4 for ``tel:``)."""
         if self.scheme != other.scheme or self.port != other.port:
             return False
         if not self.host or not other.host:
-            return self.host == other.host and self.aor == other.aor and _all_params(self) == _all_params(other)
+            return self.host == other.host and self.aor == other.aor and _params_agree(self, other)
         return (
-            _normal_or_none(self.user) == _normal_or_none(other.user)
+            _users_match(self, other)
             and _normal_or_none(self.password) == _normal_or_none(other.password)
             and _normal_host(self.host) == _normal_host(other.host)
             and _params_match(self, other)
@@ -223,6 +217,13 @@ def normal(text: str) -> str:
     return _odd.sub(_percent, data).decode("ascii")
 
 
+def normal_user(text: str) -> str:
+    """The user part of an address-of-record in its normal form: that of a global telephone number, else `normal`. Other
+    digits with separators between them may be names, and stay as they are."""
+    number = global_number(text)
+    return normal(text) if number is None else number
+
+
 def without_params(uri: Uri, names: Container[str]) -> Uri:
     """The URI without its parameters of these names, also where escapes stand in a name (RFC 3261 section 25.1).
 
@@ -239,6 +240,15 @@ def without_websocket(uri: Uri) -> Uri:
         return uri
     kept = tuple([param for param in uri.params if not _is_websocket(param)])
     return uri if len(kept) == len(uri.params) else replace(uri, params=kept)
+
+
+def with_plain_number(uri: Uri) -> Uri:
+    """The URI without the visual separators of the telephone number that its user part is: where ``user=phone`` says
+    so, and where it has digits only (RFC 3966 section 5.1.1). Names stay as they are."""
+    if not uri.user or not uri.host:
+        return uri
+    user = plain_number(uri.user, _is_phone(uri))
+    return uri if user == uri.user else replace(uri, user=user)
 
 
 def _is_websocket(param: tuple[str, str | None]) -> bool:
@@ -265,6 +275,32 @@ def _normal_host(host: str) -> str:
 
 def _all_params(uri: Uri) -> dict[str, str | None]:
     return {normal(name).lower(): value and normal(value).lower() for name, value in uri.params}
+
+
+def _users_match(one: Uri, other: Uri) -> bool:
+    """Whether two user parts are the same; those that are telephone numbers, as ``user=phone`` or a ``+`` says, by RFC
+    3966 section 4."""
+    if one.user is None or other.user is None:
+        return one.user is other.user
+    if normal(one.user) == normal(other.user):
+        return True
+    if not all(global_number(uri.user or "") or _is_phone(uri) for uri in (one, other)):
+        return False
+    ours = subscriber(one.user)
+    return ours is not None and ours == subscriber(other.user)
+
+
+def _is_phone(uri: Uri) -> bool:
+    return (find_param(uri.params, "user") or "").lower() == "phone"
+
+
+def _params_agree(one: Uri, other: Uri) -> bool:
+    """Whether the parameters of two URIs without a host are the same."""
+    if one.scheme == "tel":
+        ours = subscriber(f"{one.user}{format_params(one.params)}")
+        if ours is not None:
+            return ours == subscriber(f"{other.user}{format_params(other.params)}")
+    return _all_params(one) == _all_params(other)
 
 
 def _params_match(one: Uri, other: Uri) -> bool:

@@ -96,7 +96,8 @@ async def send_to_targets(
     """Relay the out-of-dialog request of `transaction` to all targets.
 
     :returns: the winning result.
-    :raises Refusal: no target can be found in time, or the request may not be forwarded.
+    :raises Refusal: no target can be found in time, or the request may not be forwarded: 503 where it is one message
+        too many.
     """
     with Deadline(context.transactions.schedule) as deadline:
         return await _send_until(deadline, context, transaction, find_targets, before_send)
@@ -118,8 +119,13 @@ async def _send_until(
     kept = context.sequences.get(key)
     branches = ResponseContext(len(targets))
     for target in targets:
+        _check_rate(context, source, target)
         sequence = kept if target.profile.keeps_call_id else RequestSequence()
         request = _request(source, profile, target, sequence)
+        if context.location.service_routes:
+            flow = transaction.flow
+            caller = context.payer_of(source, flow)
+            context.add_service_route(request, flow, target.profile.trunk, caller, source.from_.address)
         if before_send is not None:
             before_send(target, request, sequence)
         Deferred.fromCoroutine(_send(context, target, request, sequence)).addCallback(branches.report)
@@ -136,13 +142,23 @@ async def _send_until(
     return winner
 
 
+def _check_rate(context: Context, source: Request, target: Target) -> None:
+    """Count a MESSAGE to a number at a trunk.
+
+    :raises Denied: 503 where the trunk was sent too many within the last minute.
+    """
+    trunk, permitted = target.profile.trunk, target.permitted
+    if source.method == "MESSAGE" and trunk is not None and permitted is not None and permitted.question.numbers:
+        context.access.rates.check_message(source.log_id, trunk)
+
+
 async def _found(find_targets: TargetResolver) -> Sequence[Target]:
     return await find_targets()
 
 
 def _request(source: Request, profile: PeerProfile, target: Target, sequence: RequestSequence) -> Request:
     """The request of the second leg, with the headers that cross."""
-    headers = initial_headers(source, sequence, target.profile, target.caller_id)
+    headers = initial_headers(source, sequence, target.profile, target.caller_id, profile.trunk)
     headers.extend(request_headers(source, profile, target.profile))
     target.caller_id.assert_identity(headers)
     return Request(source.method, target.uri, headers, crossing_body(source))

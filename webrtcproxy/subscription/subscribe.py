@@ -37,6 +37,7 @@ from webrtcproxy.runtime.errors import BadResponse, Refusal
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.refer_to import refer_to
 from webrtcproxy.subscription.out_of_dialog import BranchResult, relay_response, send_to_targets
 from webrtcproxy.subscription.subscription import Subscription, bound_expires
 from webrtcproxy.transaction.server import ServerTransaction
@@ -83,10 +84,12 @@ class Subscriptions:
         """Relay the out-of-dialog SUBSCRIBE or REFER of `transaction` to the targets that `find_targets` finds.
 
         :raises Refusal: 489 for a SUBSCRIBE without an Event, 503 where there are too many subscriptions.
-        :raises BadMessage: it can't create a dialog.
+        :raises BadMessage: it can't create a dialog, or the Refer-To of a REFER can't be read.
         """
         request = transaction.request
-        if request.method == "SUBSCRIBE" and not request.headers.get("Event"):
+        if request.method == "REFER":
+            refer_to(request.headers)
+        elif not request.headers.get("Event"):
             raise Refusal(489)
         context, flow = self._context, transaction.flow
         most = self._limits.limit_per_connection if context.proofs.any(flow) else context.limits.limit_unregistered
@@ -216,7 +219,9 @@ class PendingSubscribe:
         async def find() -> Sequence[Target]:
             targets = await find_targets()
             near, trunk = self._first.near, targets[0].profile.trunk
-            await check_refer_target(self._context, self._request, near, trunk, self._subscriptions.calls)
+            calls = await check_refer_target(self._context, self._request, near, trunk, self._subscriptions.calls)
+            if calls and trunk is not None:
+                self._context.access.rates.check_callee(self._request.log_id, trunk, "REFER")
             return targets
 
         return find

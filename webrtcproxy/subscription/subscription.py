@@ -143,6 +143,9 @@ class Subscription:
         else:
             raise Refusal(405, "", [("Allow", "SUBSCRIBE, OPTIONS" if leg is self.near else "NOTIFY, OPTIONS")])
 
+    def bye_arrived(self, leg: Leg, bye: Request) -> None:
+        """Do nothing: no BYE ends a subscription."""
+
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """Do nothing: these dialogs have no INVITE that could be cancelled."""
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from webrtcproxy.runtime.deferred import errback
 from webrtcproxy.runtime.errors import FlowLost, TimedOut
 from webrtcproxy.runtime.schedule import Schedule, Timer
 from webrtcproxy.sip.message import Headers, Request, Response
@@ -101,6 +102,7 @@ class ClientMachine:
     :param layer: the layer that it belongs to.
     :param request: with our Via.
     :param key: branch and method, by which its responses are matched (section 17.1.3).
+    :ivar cseq: of the request.
     :ivar sent_by: the sent-by of our Via, which the top Via of a response must have.
     :ivar request_uri: as written.
     :ivar transaction: the user's object; None after the final response.
@@ -112,6 +114,7 @@ class ClientMachine:
         "_layer",
         "_retransmission",
         "_timeout",
+        "cseq",
         "flow",
         "key",
         "request_uri",
@@ -126,6 +129,7 @@ class ClientMachine:
         self._interval = layer.timers.t1
         self._retransmission: Timer | None = None
         self._timeout: Timer | None = None
+        self.cseq = request.cseq
         self.flow = flow
         self.key = key
         self.sent_by = flow.sent_by
@@ -157,6 +161,12 @@ class ClientMachine:
         """The connection is lost: no response can arrive (section 17.1.4)."""
         self._fail(FlowLost("the connection is lost"))
 
+    def undelivered(self, why: str) -> None:
+        """The request was not delivered. Once a response has come, that counts for nothing: another datagram may have
+        been lost."""
+        if self.state in (ClientState.CALLING, ClientState.TRYING):
+            self._fail(FlowLost(why))
+
     def _retransmission_due(self) -> None:
         """Timer A or E has fired."""
         raise NotImplementedError
@@ -182,7 +192,7 @@ class ClientMachine:
         transaction = self.transaction
         self._end()
         if transaction is not None:
-            transaction.final.errback(why)
+            errback(transaction.final, why)
 
     def _conclude(self, state: ClientState, delay: float) -> ClientTransaction:
         """The final response has arrived: stay in `state` for `delay` seconds to absorb retransmissions.

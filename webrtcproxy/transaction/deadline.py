@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from webrtcproxy.runtime.deferred import errback
 from webrtcproxy.runtime.errors import TimedOut
 from webrtcproxy.runtime.schedule import Schedule
 
@@ -59,4 +60,4 @@ class Deadline:
         self._over = True
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            waiting.errback(TimedOut("no response in time"))
+            errback(waiting, TimedOut("no response in time"))

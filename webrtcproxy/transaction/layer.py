@@ -19,8 +19,11 @@ from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.runtime.schedule import Schedule
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response, check, respond
+from webrtcproxy.sip.salvage import ENDING
 from webrtcproxy.transaction import odd_messages
 from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, NonInviteClient, OnResponse
+from webrtcproxy.transaction.likely_client import likely_client, log_unusable
+from webrtcproxy.transaction.likely_invite import likely_invite
 from webrtcproxy.transaction.match import (
     BRANCH_PREFIX,
     Key,
@@ -28,7 +31,6 @@ from webrtcproxy.transaction.match import (
     has_cookie,
     invite_key,
     is_repeat,
-    is_sent_by,
     key_of,
     merge_key,
     rfc2543_key,
@@ -37,6 +39,7 @@ from webrtcproxy.transaction.refusal_reason import reason_of
 from webrtcproxy.transaction.server import InviteServer, NonInviteServer, ServerMachine, ServerTransaction
 from webrtcproxy.transaction.table import Table, TransactionLimits
 from webrtcproxy.transaction.timers import RFC3261, Timers
+from webrtcproxy.transaction.undelivered import client_key
 from webrtcproxy.transaction.user import NoUser, TransactionUser
 from webrtcproxy.transport.flow import Flow
 
@@ -119,14 +122,16 @@ class Transactions:
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
         """Refuse a malformed message if enough of it can be parsed for a response; no transaction is made (section
-        8.2.7). One that is usable all the same is used; others are counted, and not logged: anybody can send them.
-        Never raises."""
+        8.2.7). One that is usable all the same is used, and what a BYE or CANCEL ends, ends in any case; others are
+        counted, and not logged: anybody can send them. Never raises."""
         request = error.request
+        if isinstance(error.unusable, Response):
+            log_unusable(error.unusable, error.why, self._table, flow)
         if error.usable and isinstance(request, (Request, Response)):
             request.headers.note(error.why)
             self.message_received(request, flow)
             return
-        if not isinstance(request, Request) or request.method == "ACK" or "Via" not in request.headers:
+        if not isinstance(request, Request) or request.method == "ACK" or not _has_effect(request):
             self._metrics.refused("malformed")
             return
         try:
@@ -134,10 +139,19 @@ class Transactions:
                 self._metrics.refused(reason_of(error.status))
                 odd_messages.log_refusal(request, flow, error)
                 self._refuse(request, flow, error.status, error.why)
+                self._end_all_the_same(request, flow)
         except BadMessage:
             pass
         except Exception:
             log.failure("{call}: a bad message could not be refused", call=request.log_id)
+
+    def undelivered(self, quoted: bytes, host: str, why: str) -> None:
+        """A datagram was not delivered: the request in it has failed, unless a response has come (RFC 3261 sections
+        8.1.3.1 and 18.4). Never raises."""
+        key = client_key(quoted)
+        machine = None if key is None else self._table.clients.get(key)
+        if machine is not None and not machine.flow.reliable and machine.flow.peer.host == host:
+            machine.undelivered(why)
 
     # From above
 
@@ -166,11 +180,12 @@ class Transactions:
             machine = NonInviteClient(self, request, flow, key)
         return self._start(machine)
 
-    def send_ack(self, ack: Request, flow: Flow) -> None:
+    def send_ack(self, ack: Request, flow: Flow) -> bool:
         """Send the ACK of a 2xx; never raises. The same ACK, sent again for a retransmission of the 2xx, keeps its
         branch.
 
         :param ack: gets our Via, with a branch of its own (section 13.2.2.4).
+        :returns: False where the flow is lost.
         """
         if "Via" not in ack.headers:
             self._stamp(ack, flow)
@@ -178,8 +193,10 @@ class Transactions:
             flow.send(ack.to_bytes())
         except FlowLost as why:
             log.debug("{call}: the ACK was not sent: {why}", call=ack.log_id, why=why)
+            return False
         except ValueError:
             log.failure("{call}: the ACK can't be written", call=ack.log_id)
+        return True
 
     def is_loop(self, request: Request) -> bool:
         """Whether `request` was sent from here and has come back with the same Request-URI. With another Request-URI it
@@ -219,11 +236,12 @@ class Transactions:
 
     def _request(self, request: Request, flow: Flow) -> None:
         method = request.method
+        if method == "ACK":
+            self._ack(request, flow)
+            return
         key = key_of(request, flow)
         machine = self._table.servers.get(key)
-        if method == "ACK":
-            self._ack(request, flow, machine)
-        elif machine is not None:
+        if machine is not None:
             machine.retransmitted()
         elif self.user.admits(request, flow):
             check(request)
@@ -248,6 +266,7 @@ class Transactions:
         if table.is_full(flow):
             self._metrics.refused("transactions_limit")
             self._refuse(request, flow, 503, retry_after=RETRY_AFTER)
+            self._end_all_the_same(request, flow)
             return
         kind = InviteServer if request.method == "INVITE" else NonInviteServer
         machine = kind(self, request, flow, key, merged)
@@ -257,16 +276,20 @@ class Transactions:
         machine.start()
         self._guarded(transaction, request.call_id, self.user.request_arrived, transaction)
 
-    def _ack(self, ack: Request, flow: Flow, machine: ServerMachine | None) -> None:
-        """An ACK of a final response other than 2xx belongs to the machine, any other to the user."""
-        if machine is None and not has_cookie(ack.via):
-            machine = self._rfc2543_ack(ack, flow)
+    def _ack(self, ack: Request, flow: Flow) -> None:
+        """An ACK of a final response other than 2xx belongs to the machine of its INVITE, any other to the user: also
+        one that names no transaction."""
+        try:
+            machine = self._table.servers.get(key_of(ack, flow))
+            if machine is None and not has_cookie(ack.via):
+                machine = self._rfc2543_ack(ack, flow)
+        except BadMessage as error:
+            machine = None
+            ack.headers.note(error.why)
         if isinstance(machine, InviteServer) and machine.ack_received():
             return
         if self.user.admits(ack, flow):
             self._guarded(None, ack.log_id, self.user.ack_arrived, ack, flow)
-            if ack.headers.oddities:
-                odd_messages.log_request(ack, flow)
 
     def _rfc2543_ack(self, ack: Request, flow: Flow) -> ServerMachine | None:
         """The INVITE of an ACK of RFC 2543, which has the To tag of our response (section 17.2.3)."""
@@ -289,11 +312,24 @@ class Transactions:
         if not isinstance(machine, InviteServer):
             self._refuse(cancel, flow, 481)
             return
-        transaction = machine.transaction
         self._send(respond(cancel, 200, to_tag=machine.to_tag), flow)
+        self._cancelled(machine, cancel)
+
+    def _cancelled(self, machine: InviteServer, cancel: Request) -> None:
+        transaction = machine.transaction
         if transaction is not None and not machine.cancelled:
             machine.cancelled = True
             self._guarded(transaction, cancel.log_id, self.user.cancelled, transaction, cancel)
+
+    def _end_all_the_same(self, request: Request, flow: Flow) -> None:
+        """A request has been refused. If it is a BYE or a CANCEL, and it is plain what that ends, it ends: whoever has
+        sent it is gone."""
+        if request.method == "BYE":
+            self._guarded(None, request.log_id, self.user.hung_up, request, flow)
+        elif request.method == "CANCEL":
+            found = likely_invite(request, self._table, flow)
+            if found is not None:
+                self._cancelled(found, request)
 
     def _may_cancel(self, machine: ServerMachine, cancel: Request, flow: Flow) -> bool:
         """Whether `cancel` is from the sender of the INVITE of `machine`. Its final response then goes where the CANCEL
@@ -313,11 +349,16 @@ class Transactions:
         odd_messages.log_foreign(message, flow)
 
     def _refuse(self, request: Request, flow: Flow, status: int, reason: str = "", retry_after: str = "") -> None:
-        """Answer without a transaction; the To tag is the same for each retransmission (section 8.2.7)."""
-        via = request.headers.get("Via") or ""
+        """Answer without a transaction; the To tag is the same for each retransmission (section 8.2.7). One without a
+        Via gets no response: nobody could match it."""
+        via = request.headers.get("Via")
+        if via is None:
+            return
         tag = hmac.digest(self._secret, via.encode("utf-8", "surrogateescape"), "sha256").hex()[:16]
         headers = [("Retry-After", retry_after)] if retry_after else []
         self._send(respond(request, status, reason, to_tag=tag, headers=headers), flow)
+        if request.method == "INVITE":
+            self._guarded(None, request.log_id, self.user.refused, request, flow, status, reason)
 
     def _send(self, response: Response, flow: Flow) -> None:
         try:
@@ -333,15 +374,10 @@ class Transactions:
         The branch can't be guessed. The response to a request on a connection must arrive on that connection; over UDP,
         from the address that the request was sent to, or another one of the same trunk.
         """
-        via = response.via
-        try:
-            method = response.cseq.method
-        except BadMessage as error:
-            method = odd_messages.likely_method(response, error)
-        machine = self._table.clients.get((via.branch or "", method))
-        if machine is None or not is_sent_by(via, machine.sent_by):
-            if response.headers.oddities and self._table.has_client(via.branch or ""):
-                odd_messages.log_dropped(response, flow)
+        machine = self._table.client_of(response) or likely_client(response, self._table, flow)
+        if machine is None:
+            if response.headers.oddities:
+                self._metrics.refused("malformed")
             return
         sent_to = machine.flow
         if sent_to is flow or (not (sent_to.reliable or flow.reliable) and self._is_from(sent_to, flow)):
@@ -393,3 +429,8 @@ class Transactions:
             log.failure("{call}: the user of a transaction failed", call=call_id)
             if transaction is not None and not transaction.answered:
                 transaction.reply(500)
+
+
+def _has_effect(request: Request) -> bool:
+    """Whether a request that is refused gets a response, or ends something."""
+    return "Via" in request.headers or request.method in ENDING

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import Via
-from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.mending import elements
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 
 MAGIC_COOKIE = "z9hG4bK"
@@ -73,6 +76,13 @@ def merge_key(request: Request) -> MergeKey:
     return request.call_id, request.from_.tag, request.to.tag, request.cseq.number, method, request.uri
 
 
+def likely_branch(response: Response) -> str:
+    """The branch of ours in the top Via of a response, in whatever state the rest of it is; empty where there is
+    none."""
+    top = next(iter(elements(response.headers.get("Via") or "")), "")
+    return next(iter(branches_of_ours(top)), "")
+
+
 def branches_of_ours(line: str) -> list[str]:
     """The branches that we have made in a line of Vias, in whatever state the rest of it is."""
     return _our_branch(line)
@@ -87,3 +97,12 @@ def has_cookie(via: Via) -> bool:
 def is_sent_by(via: Via, sent_by: str) -> bool:
     """Whether a Via names us (section 18.1.2)."""
     return via.sent_by == sent_by or via.sent_by.lower() == sent_by.lower()
+
+
+def is_likely_sent_by(via: Via, sent_by: str) -> bool:
+    """The same, where the default port or another spelling of an IPv6 address may have been written instead."""
+    scheme = "sips" if via.transport == "TLS" else "sip"
+    try:
+        return Uri.parse(f"{scheme}:{via.sent_by}").aor == Uri.parse(f"{scheme}:{sent_by}").aor
+    except BadMessage:
+        return False

@@ -39,19 +39,20 @@ def log_dropped(response: Response, flow: Flow) -> None:
     log.warn(
         "{call}: {status} from {peer} is dropped, it is malformed: {why}",
         call=response.log_id,
-        status=response.status,
+        status=response.status or "a response",
         peer=flow.peer.host,
         why=response.headers.oddities,
     )
 
 
-def likely_method(response: Response, error: BadMessage) -> str:
-    """The method in a CSeq that can't be read: its last word.
-
-    :param error: what is wrong with it.
-    """
-    response.headers.note(error.why)
-    return (response.headers.get("CSeq") or "").rpartition(" ")[2]
+def log_unmatched(response: Response, flow: Flow) -> None:
+    """A response to nothing. Anybody can send them, so that usually nobody reads of it."""
+    log.debug(
+        "{call}: {status} from {peer} is dropped, no request of ours waits for it",
+        call=response.log_id,
+        status=response.status,
+        peer=flow.peer.host,
+    )
 
 
 def log_response(response: Response, flow: Flow) -> None:

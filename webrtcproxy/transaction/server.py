@@ -8,7 +8,7 @@ tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Protocol
 
@@ -61,18 +61,26 @@ class ServerLayer(Protocol):
         """The machine is terminated: no message matches it any more."""
 
 
+OnFinal = Callable[["ServerTransaction", int, str], None]
+
+
 class ServerTransaction:
     """A request that was received; the user answers it.
 
     :ivar request: the request.
     :ivar to_tag: our tag, the same in every response above 100 (RFC 3261 section 8.2.6.2).
+    :ivar callee: the address-of-record that the request is for, where its user has had to look that up; else empty.
+    :ivar on_final: called once with this object, the status and the reason phrase when the final response is sent; None
+        for nobody.
     """
 
-    __slots__ = ("_last_2xx", "_machine", "request", "to_tag")
+    __slots__ = ("_last_2xx", "_machine", "callee", "on_final", "request", "to_tag")
 
     def __init__(self, request: Request, machine: ServerMachine) -> None:
         self.request = request
         self.to_tag = machine.to_tag
+        self.callee = ""
+        self.on_final: OnFinal | None = None
         self._machine = machine
         self._last_2xx: tuple[Response, bytes] | None = None
 
@@ -99,7 +107,7 @@ class ServerTransaction:
         """
         last = self._last_2xx
         if last is not None and last[0] is response:
-            self._pass_on(response.status, last[1])
+            self._pass_on(response, last[1])
             return
         try:
             data = response.to_bytes()
@@ -108,7 +116,7 @@ class ServerTransaction:
             return
         if 200 <= response.status <= 299 and self.request.method == "INVITE":
             self._last_2xx = response, data
-        self._pass_on(response.status, data)
+        self._pass_on(response, data)
 
     def reply(self, status: int, reason: str = "", headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
         """Build a response with our To tag, and send it as `respond` does.
@@ -128,9 +136,15 @@ class ServerTransaction:
         if status >= 200 and status != 500:
             self.reply(500)
 
-    def _pass_on(self, status: int, data: bytes) -> None:
-        if not self._machine.respond(status, data) and status >= 200:
-            log.warn("{call}: a second final response is not sent: {status}", status=status, call=self.request.log_id)
+    def _pass_on(self, response: Response, data: bytes) -> None:
+        status = response.status
+        if not self._machine.respond(status, data):
+            if status >= 200:
+                call = self.request.log_id
+                log.warn("{call}: a second final response is not sent: {status}", status=status, call=call)
+        elif status >= 200 and self.on_final is not None:
+            on_final, self.on_final = self.on_final, None
+            on_final(self, status, response.reason)
 
     def __repr__(self) -> str:
         return f"<ServerTransaction {self.request.method} {self._machine.state.value}>"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from twisted.logger import Logger
 
 from webrtcproxy.sip.capabilities import KNOWN_METHODS
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.message import Response
 from webrtcproxy.transaction.client import ClientMachine
-from webrtcproxy.transaction.match import Key, MergeKey
+from webrtcproxy.transaction.match import Key, MergeKey, is_sent_by
 from webrtcproxy.transaction.server import ServerMachine
 from webrtcproxy.transport.flow import Flow
 
@@ -81,6 +83,11 @@ class Table:
         of_flow.servers.add(machine)
         of_flow.unanswered += 1
 
+    def servers_on(self, flow: Flow) -> Iterable[ServerMachine]:
+        """The machines whose requests have come on a flow."""
+        of_flow = self._flows.get(flow)
+        return () if of_flow is None else of_flow.servers
+
     def answered(self, machine: ServerMachine) -> None:
         """The request of a machine has its final response."""
         of_flow = self._flows.get(machine.source_flow)
@@ -98,9 +105,22 @@ class Table:
         self._forget_server(machine)
         self._release(machine.source_flow, of_flow)
 
-    def has_client(self, branch: str) -> bool:
-        """Whether a machine with this branch expects responses, to whatever method we send."""
-        return any((branch, method) in self.clients for method in KNOWN_METHODS)
+    def client_of(self, response: Response) -> ClientMachine | None:
+        """The machine that a response belongs to (RFC 3261 sections 17.1.3 and 18.1.2); None where there is none, or
+        its Via or CSeq can't be read."""
+        try:
+            via = response.via
+            machine = self.clients.get((via.branch or "", response.cseq.method))
+        except BadMessage as error:
+            response.headers.note(error.why)
+            return None
+        return machine if machine is not None and is_sent_by(via, machine.sent_by) else None
+
+    def clients_of(self, branch: str, methods: Iterable[str] = KNOWN_METHODS) -> list[ClientMachine]:
+        """The machines with this branch that expect responses, to any of these methods: one, or that of an INVITE and
+        that of its CANCEL."""
+        clients = self.clients
+        return [clients[branch, method] for method in methods if (branch, method) in clients]
 
     def add_client(self, machine: ClientMachine) -> None:
         """Add a machine that expects responses."""

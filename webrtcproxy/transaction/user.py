@@ -21,8 +21,18 @@ class TransactionUser(Protocol):
     def request_arrived(self, transaction: ServerTransaction) -> None:
         """A new request, neither ACK nor CANCEL."""
 
+    def refused(self, request: Request, flow: Flow, status: int, reason: str) -> None:
+        """A request was refused without a transaction. Its sender is admitted.
+
+        :param reason: the reason phrase; empty for the standard one.
+        """
+
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
-        """An ACK that belongs to no transaction, such as that of a 2xx. Its sender is admitted."""
+        """An ACK of no transaction, such as that of a 2xx. Its sender is admitted. Headers may be missing."""
+
+    def hung_up(self, bye: Request, flow: Flow) -> None:
+        """A BYE that is refused, since it is malformed, or since there are too many transactions. Its sender is
+        admitted. Headers may be missing. If it is plain which call it ends, that has to end."""
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL of an INVITE that has no final response. The CANCEL is answered already; the INVITE is not."""
@@ -42,7 +52,11 @@ class NoUser:
 
     def request_arrived(self, transaction: ServerTransaction) -> None: ...
 
+    def refused(self, request: Request, flow: Flow, status: int, reason: str) -> None: ...
+
     def ack_arrived(self, ack: Request, flow: Flow) -> None: ...
+
+    def hung_up(self, bye: Request, flow: Flow) -> None: ...
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None: ...
 

@@ -34,6 +34,7 @@ from webrtcproxy.session.description import sdp_in
 from webrtcproxy.session.reinvite import Purpose, ReInvite
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import PHRASES, Request, Response
 from webrtcproxy.sip.sdp.rewriting import sent_nowhere
 from webrtcproxy.transaction.server import ServerTransaction
@@ -91,6 +92,7 @@ class LocalTransfer:
         self._consulted: ConsultationCall | None = None
         self._reinvite: ReInvite | None = None
         self._ringing: Timer | None = None
+        self._waiting: ServerTransaction | None = None  # the target's, until the call takes its leg over
         self._done = False
         call.begin_transfer(self)
         transferor.add_usage()
@@ -151,7 +153,12 @@ class LocalTransfer:
         self._check_wanted()
         contact = contact_on(target.flow, self._context.worker_prefix + random_token(8))
         sequence = RequestSequence()
-        branch.invite(invite_for(source, self._transferor.profile, target, sequence, contact, sdp, True), sequence)
+        payer = self._transferor
+        invite = invite_for(source, payer.profile, target, sequence, contact, sdp, True)
+        if self._context.location.service_routes:
+            own = NameAddr.parse(payer.dialog.remote).address
+            self._context.add_service_route(invite, payer.flow, target.profile.trunk, payer.caller, own)
+        branch.invite(invite, sequence)
 
     async def _outcome(self) -> BranchAnswered | BranchFailed:
         """The outcome of the INVITE; its provisional responses are reported to the transferor by NOTIFY."""
@@ -244,9 +251,14 @@ class LocalTransfer:
     def _succeed(self, leg: Leg, branch: str) -> None:
         call, consulted = self._call, self._consulted
         log.info("{call}: transferred to {to}", to=leg.dialog.remote_target, call=call.id)
+        waiting, self._waiting = self._waiting, None
+        leg.answer_pending = False
         call.replace_leg(self._transferor, leg, self._media, branch)
         self._finish()
+        if waiting is not None and not waiting.answered:
+            _hand_on(leg, waiting)
         if consulted is not None:
+            call.take_limits(consulted.call, consulted.own)
             consulted.call.end(EndedBy.TRANSFERRED)
         self._notify(200, last=True).addBoth(self._hang_up)
 
@@ -282,6 +294,8 @@ class LocalTransfer:
         self._done = True
         if self._ringing is not None:
             self._ringing.cancel()
+        if self._waiting is not None and not self._waiting.answered:
+            self._waiting.reply(487)
         answered = self._fork.answered
         if answered is not None and answered.leg.owner is self:
             answered.leg.hang_up()
@@ -334,18 +348,43 @@ class LocalTransfer:
         """None: the leg can't be transferred until it belongs to the call."""
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """Accept a BYE of the target; refuse any other request for the time being."""
-        if transaction.request.method == "BYE":
+        """Accept a BYE of the target; refuse any other request for the time being. An offer that follows its 2xx at
+        once (`Leg.answer_pending`) waits."""
+        method = transaction.request.method
+        if method == "BYE":
             transaction.reply(200)
-            leg.hung_up()
-            self._fail(Refusal(480))
+            self.bye_arrived(leg, transaction.request)
+        elif method in ("INVITE", "UPDATE") and self._waits(leg):
+            self._waiting = transaction
         else:
             transaction.reply(491)
 
+    def bye_arrived(self, leg: Leg, bye: Request) -> None:
+        """The target has hung up."""
+        leg.hung_up()
+        self._fail(Refusal(480))
+
+    def _waits(self, leg: Leg) -> bool:
+        return leg.answer_pending and leg.dialog.confirmed and self._waiting is None and not self._done
+
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """Answer 487; no re-INVITE of the target is pending here."""
+        """Answer 487: a re-INVITE of the target has not begun."""
         transaction.reply(487)
 
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The target is reached on another flow."""
+        if self._waiting is not None:
+            self._waiting.flow = flow
         self._legs.move(leg, flow)
+
+
+def _hand_on(leg: Leg, transaction: ServerTransaction) -> None:
+    """Hand a request of the target that has waited to the call to which its leg belongs now."""
+    try:
+        if leg.owner is None:
+            raise Refusal(481)
+        leg.owner.request_in_dialog(leg, transaction)
+    except Refusal as refusal:
+        transaction.reply(refusal.status, refusal.reason, refusal.headers)
+    except BadMessage as error:
+        transaction.reply(error.status, error.why)

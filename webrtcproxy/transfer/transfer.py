@@ -19,8 +19,8 @@ from webrtcproxy.dialog.replaces import Party, match_own_dialog, prepare_refer
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.refer_target import check_refer_target
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
-from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Response
+from webrtcproxy.sip.refer_to import refer_to
 from webrtcproxy.sip.replaces import replaces_of
 from webrtcproxy.transaction.deadline import Deadline
 from webrtcproxy.transaction.server import ServerTransaction
@@ -68,6 +68,7 @@ class Transfers:
             raise Refusal(481)
         if request.method == "REFER":
             self._admit(leg, other)
+            refer_to(request.headers)
             leg.dialog.refresh(request)
             run_and_respond(self._refer(call, leg, other, transaction), transaction)
             return
@@ -91,10 +92,10 @@ class Transfers:
         times.append(now)
 
     async def _refer(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
-        request = transaction.request
+        request, rates, trunk, calls = transaction.request, self._context.access.rates, other.profile.trunk, False
         if leg.profile.browser:
-            self._context.access.rates.check_browser(request, leg.flow.peer.host, leg.caller)
-            await check_refer_target(self._context, request, leg, other.profile.trunk, self._legs)
+            rates.check_browser(request, leg.flow.peer.host, leg.caller)
+            calls = await check_refer_target(self._context, request, leg, trunk, self._legs)
             if leg.over or other.over:
                 raise Refusal(481)
         headers = request_headers(request, leg.profile, other.profile)
@@ -104,6 +105,8 @@ class Transfers:
         if local and other.refuses("REFER"):
             self._transfer_locally(call, leg, other, transaction)
             return
+        if calls and trunk is not None:
+            rates.check_callee(request.log_id, trunk, "REFER")
         subscription = self._open(leg, other, request.cseq.number)
         try:
             response = await self._send_request(other, transaction, headers, subscription)
@@ -137,7 +140,7 @@ class Transfers:
             call; 603 for a consultation call that can't be joined with this one.
         """
         request = transaction.request
-        uri = NameAddr.parse(request.headers.get("Refer-To") or "").address
+        uri = refer_to(request.headers).address
         named = replaces_of(uri)
         if call.busy() or leg.over or other.over or not other.dialog.confirmed:
             raise Refusal(491)

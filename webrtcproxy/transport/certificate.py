@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from OpenSSL import SSL
@@ -85,6 +85,13 @@ def server_endpoint(
     else:
         plain = (TCP6ServerEndpoint if ":" in interface else TCP4ServerEndpoint)(reactor, port, backlog, interface)
     return TlsEndpoint(ReloadingCertificate(reactor, files), plain, reactor)
+
+
+def reload_certificates(endpoints: Iterable[IStreamServerEndpoint]) -> None:
+    """Read the certificates of those endpoints of `server_endpoint` again that have one."""
+    for endpoint in endpoints:
+        if isinstance(endpoint, TlsEndpoint) and isinstance(endpoint.creator, ReloadingCertificate):
+            endpoint.creator.reload()
 
 
 def _adopted(reactor: TcpReactor, text: str, descriptor: int) -> IStreamServerEndpoint:
@@ -229,6 +236,18 @@ class ReloadingCertificate:
         if now != self._seen or self._clock.seconds() >= self._retry_at:
             self._renew(now)
         return SSL.Connection(self._context, None)
+
+    def reload(self) -> None:
+        """Read the files now. If they can't be used, the old pair stays, and an error is logged."""
+        self._seen = self._files.fingerprint()
+        try:
+            self._context = self._files.load()
+        except BadCertificate as error:
+            self._retry_at = self._clock.seconds() + RETRY
+            log.error("The certificate in use stays, its files can't be used: {why}", why=str(error))
+            return
+        self._retry_at = float("inf")
+        log.info("The certificate was read again from {file}", file=str(self._files.certificate))
 
     def _renew(self, now: Fingerprint) -> None:
         """Use the new files if they match, else keep the old pair (a renewal writes two files, one after the other)."""

@@ -32,6 +32,7 @@ class Connection:
     __slots__ = ("_clock", "_ended", "_watchers", "peer", "sent_by", "via_transport")
 
     reliable = True
+    opened = True
 
     def __init__(self, clock: IReactorTime, peer: Address, sent_by: str, via_transport: str) -> None:
         self._clock = clock

@@ -40,9 +40,9 @@ class Hop(NamedTuple):
     def to(cls, address: str, port: int | None, transport: str | None) -> Hop:
         """The hop at an IP address; over UDP if no transport is given (RFC 3263 section 4.1).
 
-        :param port: None for the default of the transport.
+        :param port: None for the default of the transport; 0, which is no port, means the same.
         """
-        return cls(transport or "udp", Address(address, default_port(transport) if port is None else port), address)
+        return cls(transport or "udp", Address(address, port or default_port(transport)), address)
 
 
 MAX_DATAGRAM_REQUEST = 1300
@@ -78,6 +78,10 @@ class Flow(Protocol):
     def closed(self) -> bool:
         """True once nothing can be sent any more."""
 
+    @property
+    def opened(self) -> bool:
+        """False for a connection that is still being made, or could not be made."""
+
     def send(self, data: bytes) -> None:
         """Send one whole message.
 
@@ -102,6 +106,13 @@ class Receiver(Protocol):
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
         """Octets that are not a valid message; `error.request` is what could be parsed, or None."""
+
+    def undelivered(self, quoted: bytes, host: str, why: str) -> None:
+        """A datagram was not delivered, says ICMP.
+
+        :param quoted: its beginning, as far as the error has it.
+        :param host: the IP address that it was sent to.
+        """
 
 
 class Outbound(Protocol):

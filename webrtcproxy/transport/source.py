@@ -7,6 +7,7 @@ from ipaddress import IPv6Address, ip_address
 from twisted.internet.interfaces import IAddress
 
 from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.grammar import parse_host
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import SIP_PORT
 from webrtcproxy.transport.flow import Address
@@ -18,8 +19,8 @@ def stamp_received(request: Request, source: Address) -> int | None:
     A sent-by that is a name is not looked up: it counts as different from the source, as `.invalid` must.
 
     :param source: the address of the peer at the socket.
-    :returns: the port for responses without a connection: the source port if the request has `rport`, else the port of
-        its sent-by; None if the Via is malformed.
+    :returns: the port for responses without a connection: the source port if the request has `rport`, or a port that
+        or a host that is none, else the port of its sent-by; None if the Via is malformed.
     """
     try:
         via = request.via
@@ -31,7 +32,18 @@ def stamp_received(request: Request, source: Address) -> int | None:
             request.via = marked
     except BadMessage:
         return None
-    return source.port if asked else via.port or SIP_PORT
+    port = SIP_PORT if via.port is None else via.port
+    return (
+        source.port if asked or not 0 < port < 65536 or (request.headers.oddities and not _is_host(via.host)) else port
+    )
+
+
+def _is_host(text: str) -> bool:
+    try:
+        parse_host(text)
+    except BadMessage:
+        return False
+    return True
 
 
 def same_host(sent_by: str, address: str) -> bool:

@@ -37,13 +37,13 @@ class TlsEndpoint:
     def __init__(
         self, creator: IOpenSSLServerConnectionCreator, plain: IStreamServerEndpoint, clock: IReactorTime
     ) -> None:
-        self._creator = creator
+        self.creator = creator
         self._plain = plain
         self._clock = clock
 
     def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
         """Listen; fires with the port."""
-        tls = TLSMemoryBIOFactory(self._creator, False, factory, self._clock)
+        tls = TLSMemoryBIOFactory(self.creator, False, factory, self._clock)
         tls.protocol = TlsProtocol
         listening: Deferred[IListeningPort] = self._plain.listen(tls)
         return listening.addCallback(immediate_write)

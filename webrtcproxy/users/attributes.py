@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
-from urllib.parse import unquote
 
 from webrtcproxy.config.addresses import host_name
 from webrtcproxy.config.limits import MAX_RATE
 from webrtcproxy.config.rules import REMEDY as RULES_REMEDY
 from webrtcproxy.config.rules import RuleWords, rules
-from webrtcproxy.sip.uri import bracketed, normal, without_separators
+from webrtcproxy.sip.telephone import number_of
+from webrtcproxy.sip.uri import bracketed, normal_user
 from webrtcproxy.users.user import User
 
 T = TypeVar("T")
@@ -26,7 +26,6 @@ MAX_TEXT: Final = 128
 MAX_WORDS: Final = 256
 """Most entries of a list."""
 
-_is_number = re.compile(r"\+?[0-9*#]{1,32}").fullmatch
 _is_word = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*").fullmatch
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 _no_user = re.compile(r'[\s"<>@:;,?/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]').search
@@ -103,26 +102,6 @@ def words_of(value: object) -> tuple[str, ...]:
     if len(value) > MAX_WORDS:
         raise ValueError(f"it has more than {MAX_WORDS} entries")
     return tuple(text_of(word) for word in value)
-
-
-def number_of(text: str) -> str:
-    """A telephone number without its visual separators.
-
-    :raises ValueError: it is none.
-    """
-    number = without_separators(text)
-    if not _is_number(number):
-        raise ValueError(f"'{text}' is no telephone number")
-    return number
-
-
-def number_in(user: str) -> str | None:
-    """The telephone number that a user part is, without visual separators and parameters (RFC 3261 section 19.1.6);
-    None where it is none."""
-    try:
-        return number_of(unquote(user).partition(";")[0])
-    except ValueError:
-        return None
 
 
 def name_of(text: str) -> str:
@@ -295,7 +274,7 @@ def user_part(name: str) -> str:
     """
     if not name or len(name) > MAX_TEXT or _no_user(name):
         raise AttributeRefused("", "this can't be the name of a user", "write USER@DOMAIN, such as alice@example.com")
-    return normal(name)
+    return normal_user(name)
 
 
 def domain_name(domain: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -11,7 +12,11 @@ from twisted.logger import Logger
 
 from webrtcproxy.config import Config, ConfigError, Domain
 from webrtcproxy.config.addresses import plain_host
+from webrtcproxy.config.number_format import PLUS, NumberFormat
+from webrtcproxy.config.numbers import NumberMap
+from webrtcproxy.sip.telephone import number_in
 from webrtcproxy.sip.uri import SIP_PORT, SIPS_PORT, bracketed
+from webrtcproxy.users.called_numbers import broken_numbers, read_numbers
 from webrtcproxy.users.credentials import Password, SipDigest
 from webrtcproxy.users.plugin import ILogin, NoSuchPlugin, portal_named
 from webrtcproxy.users.portals import DomainPortals, UsersFileChecker, checker_for, portal_for
@@ -23,6 +28,9 @@ log = Logger()
 
 CHECK_FILES = 5.0
 """Seconds between two looks at the users files. A login looks at once."""
+
+_NAMED = 10
+"""Of addresses that no number can ring, how many are named for each list of numbers."""
 
 UserChanged = Callable[[User, User | None], None]
 """Called with a user whose line in a users file has changed, as it was before, and as it is now: None where it is gone,
@@ -36,6 +44,8 @@ class ServedDomain:
     :param file: its users file; None where it has none.
     :param portals: those that are asked after the file: each with whether it looks up whole addresses-of-record.
     :param accounts: those of users at trunks.
+    :param home: the form of numbers where the proxy is.
+    :param formats: those of the trunks that have one, by name.
     :ivar authority: its name in proofs, as `webrtcproxy.access.caller.Authority`.
     :ivar trunks: names of the trunks that its users may use.
     """
@@ -46,6 +56,8 @@ class ServedDomain:
         file: UsersFile | None = None,
         portals: Iterable[tuple[ILogin, bool]] = (),
         accounts: TrunkAccounts | None = None,
+        home: NumberFormat | None = None,
+        formats: Mapping[str, NumberFormat] | None = None,
     ) -> None:
         self.config = config
         self.name = config.name
@@ -53,6 +65,8 @@ class ServedDomain:
         self.trunks: frozenset[str] = frozenset(config.trunks)
         self._file = file
         self._accounts = accounts or TrunkAccounts()
+        self._home = home or NumberFormat(PLUS)
+        self._formats = formats or {}
         first: list[tuple[ILogin, bool]] = []
         if file is not None:
             first.append((portal_for(UsersFileChecker(file, config.name), config.name, file), False))
@@ -68,11 +82,13 @@ class ServedDomain:
         return self._portals.login(username, credentials).addCallback(self.complete)
 
     def complete(self, user: User | None) -> User | None:
-        """A user with what the section of the domain gives to each, the use of its trunks, and with its own accounts
-        there."""
-        if user is None or (self.trunks <= user.trunks and not user.account):
-            return user
-        return replace(user, trunks=user.trunks | self.trunks, accounts=self._accounts.of(user))
+        """A user with what the section of the domain gives to each, the use of its trunks, with its own accounts
+        there, and with the forms that its numbers may have."""
+        if user is None:
+            return None
+        trunks = user.trunks | self.trunks
+        formats = self._home, *(form for name, form in self._formats.items() if name in trunks)
+        return replace(user, trunks=trunks, accounts=self._accounts.of(user), formats=formats)
 
     def has(self, aor: str) -> bool:
         """Whether the users file has this address-of-record. Others may be known to a portal only."""
@@ -113,11 +129,18 @@ class Domains:
 
     :param domains: all of them.
     :param files: their users files.
+    :param accounts: those of their users at trunks.
     """
 
-    def __init__(self, domains: Iterable[ServedDomain] = (), files: Sequence[UsersFile] = ()) -> None:
+    def __init__(
+        self,
+        domains: Iterable[ServedDomain] = (),
+        files: Sequence[UsersFile] = (),
+        accounts: TrunkAccounts | None = None,
+    ) -> None:
         self._domains = {domain.name: domain for domain in domains}
         self._files = tuple(files)
+        self._accounts = accounts or TrunkAccounts()
         self._watchers: list[UserChanged] = []
         for file in files:
             file.watch(self._file_changed)
@@ -145,10 +168,21 @@ class Domains:
         """Have `changed` called with each user of a users file that has changed."""
         self._watchers.append(changed)
 
+    def watch_accounts(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called when accounts at trunks have changed; `renewed` says whose."""
+        self._accounts.watch(changed)
+
+    def renewed(self, user: User) -> User:
+        """A user who is logged in, with its accounts at trunks as they are now."""
+        if not user.account:
+            return user
+        return replace(user, accounts=self._accounts.of(user))
+
     def refresh(self) -> None:
-        """Read the users files that have changed."""
+        """Read the files of users and of their accounts that have changed."""
         for file in self._files:
             file.refresh()
+        self._accounts.refresh()
 
     def _file_changed(self, before: Accounts, now: Accounts) -> None:
         for aor, account in before.items():
@@ -180,7 +214,8 @@ def domains_of(config: Config) -> Domains:
     """
     files = {path: UsersFile(path, names) for path, names in _files_of(config).items()}
     accounts = TrunkAccounts(config.trunks)
-    return Domains([_served(config, domain, files, accounts) for domain in config.domains], list(files.values()))
+    served = [_served(config, domain, files, accounts) for domain in config.domains]
+    return Domains(served, list(files.values()), accounts)
 
 
 def domain_mistakes(config: Config) -> Iterator[ConfigError]:
@@ -203,13 +238,58 @@ def domain_mistakes(config: Config) -> Iterator[ConfigError]:
 
 
 def broken_lines(config: Config) -> Iterator[ConfigError]:
-    """What can't be used in the files of users and of their accounts. The start logs it, and takes all other lines."""
+    """What can't be used in the files of users, of their accounts, and of numbers. The start logs it, and takes all
+    other lines."""
     yield from broken_accounts(config.trunks)
+    yield from broken_numbers(config.trunks)
     for path, names in _files_of(config).items():
         for broken in read_file(path, names)[1]:
             error = ConfigError("", "", None, broken.remedy, broken.problem, broken.number or None)
             error.path = path
             yield error
+
+
+def silent_numbers(config: Config) -> Iterator[ConfigError]:
+    """The addresses of numbers that can never ring, since they are of no user and no group of a domain that is served
+    here. Only of a domain whose users stand all in its file is that known. The start takes such lines all the same."""
+    known = {domain.name: _all_names(domain, config) for domain in config.domains}
+    for trunk in config.trunks:
+        lists = [("numbers", trunk.numbers)]
+        if trunk.numbers_file is not None:
+            lists.append(("numbers-file", read_numbers(trunk.numbers_file)[0] or NumberMap()))
+        for key, numbers in lists:
+            for aor, silent in islice(_silent(numbers, known).items(), _NAMED):
+                more = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
+                domain = aor.rpartition("@")[2]
+                problem = f"{silent[0]}{more} can't ring {aor}, which is no user and no group of [domain {domain}]"
+                yield ConfigError(f"trunk {trunk.name}", key, None, "write one that is", problem)
+
+
+def _silent(numbers: NumberMap, known: Mapping[str, Collection[str] | None]) -> dict[str, list[str]]:
+    """The addresses that can never ring, each with its numbers.
+
+    :param known: by the names of domains, all addresses of each, as far as they are known.
+    """
+    found: dict[str, list[str]] = {}
+    beginnings = ((f"{each}*", aors) for each, aors in numbers.prefixes.items())
+    for number, aors in (*numbers.exact.items(), *beginnings):
+        for aor in aors:
+            user, _, domain = aor.rpartition("@")
+            names = known.get(domain)
+            if names is not None and aor not in names and number_in(user) is None:
+                found.setdefault(aor, []).append(number)
+    return found
+
+
+def _all_names(domain: Domain, config: Config) -> Collection[str] | None:
+    """The addresses of all users and groups; None where others than its file may know some, or it can't be read."""
+    if domain.users is None or domain.portal is not None or config.tokens is not None:
+        return None
+    accounts = None if config.auth and domain.auth != "no" else read_file(domain.users, [domain.name])[0]
+    if accounts is None:
+        return None
+    groups = {f"{group}@{domain.name}" for account in accounts.values() for group in account.user.groups}
+    return groups | accounts.keys()
 
 
 def _files_of(config: Config) -> dict[Path, list[str]]:
@@ -229,7 +309,10 @@ def _served(config: Config, domain: Domain, files: dict[Path, UsersFile], accoun
     if domain.auth != "no":
         whole = domain.auth == "address"
         portals += [(portal_for(checker_for(text), domain.name, file), whole) for text in config.auth]
-    return ServedDomain(domain, file, portals, accounts)
+    access = config.access
+    home = NumberFormat(PLUS).at(access.country, access.international_prefixes, access.dial_prefixes)
+    formats = {trunk.name: trunk.number_format for trunk in config.trunks if trunk.number_format.converts}
+    return ServedDomain(domain, file, portals, accounts, home, formats)
 
 
 def _has_other_password(account: Account, there: Account) -> bool:

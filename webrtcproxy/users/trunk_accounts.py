@@ -11,14 +11,14 @@ token ever has the password: the attribute ``account`` of a user names the line.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from twisted.logger import Logger
 
 from webrtcproxy.config import ConfigError, HostPort, Trunk
 from webrtcproxy.runtime.fingerprint import Fingerprint, fingerprint
-from webrtcproxy.sip.uri import normal
+from webrtcproxy.sip.uri import normal_user
 from webrtcproxy.users.user import TrunkAccount, User
 
 log = Logger()
@@ -34,21 +34,29 @@ class AccountsFile:
 
     :param path: the file.
     :param host: the host of the trunk.
+    :param changed: called when the accounts have changed.
     """
 
-    def __init__(self, path: Path, host: HostPort) -> None:
+    def __init__(self, path: Path, host: HostPort, changed: Callable[[], None]) -> None:
         self._path = path
         self._host = host
+        self._changed = changed
         self._seen: Fingerprint = ()
         self._accounts: Mapping[str, TrunkAccount] = {}
 
     def get(self, name: str) -> TrunkAccount | None:
         """The account of this name, None where there is none."""
-        seen = fingerprint(self._path)
-        if seen != self._seen:
-            self._seen = seen
-            self._read()
         return self._accounts.get(name)
+
+    def refresh(self) -> None:
+        """Read the file again if it has changed, which takes microseconds if it has not."""
+        before, seen = self._seen, fingerprint(self._path)
+        if seen == before:
+            return
+        accounts, self._seen = self._accounts, seen
+        self._read()
+        if before and self._accounts != accounts:
+            self._changed()
 
     def _read(self) -> None:
         try:
@@ -84,7 +92,7 @@ def read_accounts(path: Path, host: HostPort) -> tuple[dict[str, TrunkAccount], 
             elif words[0] in accounts:
                 broken.append((number, "another line has this name; keep one"))
             else:
-                accounts[words[0]] = TrunkAccount(f"{normal(words[0])}@{host}", words[1], words[2].rstrip())
+                accounts[words[0]] = TrunkAccount(f"{normal_user(words[0])}@{host}", words[1], words[2].rstrip())
     return accounts, broken
 
 
@@ -95,8 +103,9 @@ class TrunkAccounts:
     """
 
     def __init__(self, trunks: Collection[Trunk] = ()) -> None:
+        self._watchers: list[Callable[[], None]] = []
         self._files = {
-            trunk.name: AccountsFile(trunk.accounts, HostPort(trunk.host, trunk.port))
+            trunk.name: AccountsFile(trunk.accounts, HostPort(trunk.host, trunk.port), self._changed)
             for trunk in trunks
             if trunk.accounts is not None
         }
@@ -106,7 +115,21 @@ class TrunkAccounts:
         trunk that stands before it (``TRUNK/NAME``), or at each that has one of this name."""
         if not user.account or not self._files:
             return {}
+        self.refresh()
         return dict(self._named(user))
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called when accounts have changed."""
+        self._watchers.append(changed)
+
+    def refresh(self) -> None:
+        """Read the files that have changed."""
+        for file in self._files.values():
+            file.refresh()
+
+    def _changed(self) -> None:
+        for watcher in self._watchers:
+            watcher()
 
     def _named(self, user: User) -> Iterator[tuple[str, TrunkAccount]]:
         for word in user.account:

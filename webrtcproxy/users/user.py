@@ -9,7 +9,13 @@ from typing import Any
 from zope.interface import Attribute, Interface, implementer
 
 from webrtcproxy.config.limits import PartyLimits
+from webrtcproxy.config.number_format import DIGITS, NumberFormat
 from webrtcproxy.config.rules import NO_RULES, RuleWords
+from webrtcproxy.sip.telephone import number_in
+from webrtcproxy.sip.uri import Uri
+
+_WITHOUT_PLUS = NumberFormat(DIGITS)
+"""How digits are read that nothing else is known of: as a number with its country code, if they are long enough."""
 
 
 class IUser(Interface):
@@ -55,6 +61,8 @@ class User:
     :ivar calls_per_minute: calls in a minute.
     :ivar minutes_per_day: minutes of calls to trunks within 24 hours.
     :ivar of_token: names of the fields that a token has filled.
+    :ivar formats: the form of numbers where the proxy is, and those of the trunks that it may use
+        (`ServedDomain.complete`).
     """
 
     name: str
@@ -71,6 +79,7 @@ class User:
     calls_per_minute: int | None = None
     minutes_per_day: int | None = None
     of_token: frozenset[str] = frozenset()
+    formats: tuple[NumberFormat, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def account_aors(self) -> tuple[str, ...]:
@@ -81,6 +90,28 @@ class User:
     def aor(self) -> str:
         """Its address-of-record, ``user@domain``."""
         return f"{self.name}@{self.domain}"
+
+    def own_number(self, written: Uri) -> str | None:
+        """The number of the user's that a URI means, in whatever spelling, as the account has it; None where it is
+        another's. What is no number of the account as it is written is read as it is dialled where the proxy is, else
+        as a trunk of the user's has it; a local number that names its context is none here (RFC 3966 section 5.1.5).
+        """
+        number = number_in(written.user or "")
+        if number is None or number in self.numbers:
+            return number
+        if "phone-context" in (written.user or "").lower() or written.param("phone-context") is not None:
+            return None
+        known = self._global(number)
+        return known and next((each for each in self.numbers if known in (each, self._global(each))), None)
+
+    def _global(self, number: str) -> str | None:
+        """A number with ``+`` and its country code; None where that is not clear."""
+        if not self.formats:
+            return None
+        known = self.formats[0].dialled(number)
+        for each in (*self.formats[1:], _WITHOUT_PLUS):
+            known = known or each.received(number)
+        return known
 
     def changed_to(self, known: User) -> User:
         """This user with what its line in the users file says now, but for what a token has said of it."""

@@ -31,7 +31,7 @@ HASHES: Final[Mapping[str, int]] = {"md5": 32, "sha-256": 64, "sha-512-256": 64}
 """The keys of hashes in a line, which are the names of the algorithms in lower case, and their hexadecimal digits."""
 
 MAX_OCTETS: Final = 32 << 20
-"""The longest users file."""
+"""The longest file of users, or of numbers."""
 MAX_LOGGED: Final = 20
 """Lines that can't be used and are named in the log at once."""
 
@@ -156,10 +156,9 @@ def read_file(
     :returns: the accounts, None where it can't be read; and what can't be used.
     """
     try:
-        text = _text(path)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        return None, [BrokenLine(0, why or "it can't be read", "the users that were read before stay")]
+        text = text_of(path)
+    except ValueError as error:
+        return None, [BrokenLine(0, str(error), "the users that were read before stay")]
     return read_lines(StringIO(text), domains, known or {}, read)
 
 
@@ -281,14 +280,16 @@ def _owners(accounts: Iterable[Account]) -> dict[tuple[str, str], list[str]]:
     return owners
 
 
-def _text(path: Path) -> str:
-    """The text of a file.
+def text_of(path: Path) -> str:
+    """The text of a file of users, or of numbers.
 
-    :raises OSError: it can't be read.
-    :raises ValueError: it is too long or no UTF-8.
+    :raises ValueError: it can't be read, is too long or no UTF-8.
     """
-    with path.open("rb") as file:
-        data = file.read(MAX_OCTETS + 1)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_OCTETS + 1)
+    except OSError as error:
+        raise ValueError(error.strerror or "it can't be read") from error
     if len(data) > MAX_OCTETS:
         raise ValueError(f"it is longer than {MAX_OCTETS >> 20} MiB")
     try:

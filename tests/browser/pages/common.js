@@ -47,25 +47,73 @@ export function constraints(video) {
   return { audio: true, video: video ? { width: 160, height: 120, frameRate: 10 } : false };
 }
 
+// Add what the user has chosen meanwhile to a connection: `camera`, `screen`, `microphone`. The next offer has it.
+export async function add(connection, ...kinds) {
+  for (const kind of kinds) {
+    const stream = await (kind === "screen" ? painted() : navigator.mediaDevices.getUserMedia(
+      kind === "camera" ? { video: constraints(true).video } : { audio: true },
+    ));
+    connection.addTrack(stream.getTracks()[0], stream);
+  }
+}
+
+// A screen, which a browser without a user to ask does not share: a canvas that is painted anew ten times a second.
+function painted() {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 120 });
+  const context = canvas.getContext("2d");
+  setInterval(() => {
+    context.fillStyle = `hsl(${performance.now() % 360}, 100%, 50%)`;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+  }, 100);
+  return canvas.captureStream(10);
+}
+
 // The direction that a description gives its first media line.
 export function direction(sdp) {
   return /^a=(sendrecv|sendonly|recvonly|inactive)\r?$/m.exec(sdp)?.[1] ?? "sendrecv";
 }
 
+// Sound has an element of its own: one of video is silent until its first picture.
 export function play(stream) {
-  const element = document.getElementById("far");
-  element.srcObject = stream;
-  element.play().catch(() => undefined);
+  for (const place of ["far", "seen"]) {
+    const element = document.getElementById(place);
+    element.srcObject = stream;
+    element.play().catch(() => undefined);
+  }
 }
 
-// Have the encoder of our camera begin anew, with a picture that needs no other one. Behind a trunk, which has plain RTP,
+// The pitch of what is heard during `ms`, in Hz for each thirtieth of a second; 0 where it is silent. It is recorded first: an
+// AudioContext stands still on a machine without a sound card.
+export async function tones(ms) {
+  const recorder = new MediaRecorder(document.getElementById("far").srcObject);
+  const parts = [];
+  recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
+  const stopped = new Promise((resolve) => recorder.addEventListener("stop", resolve));
+  recorder.start();
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  recorder.stop();
+  await stopped;
+  const context = new OfflineAudioContext(1, 1, 48000);
+  const samples = (await context.decodeAudioData(await new Blob(parts).arrayBuffer())).getChannelData(0);
+  const heard = [];
+  for (let start = 0; start + 1600 <= samples.length; start += 1600) {
+    const part = samples.subarray(start, start + 1600);
+    const crossings = part.filter((sample, place) => place && (sample < 0) !== (part[place - 1] < 0)).length;
+    const loud = part.some((sample) => Math.abs(sample) > 0.01);
+    heard.push(loud ? crossings * 15 : 0);
+  }
+  return heard;
+}
+
+// Have the encoders of our cameras begin anew, with a picture that needs no other one. Behind a trunk, which has plain RTP,
 // nobody can ask for that, and the first one is lost where the other end was not there as yet.
 export async function freshPicture(connection) {
-  const sender = connection.getSenders().find((one) => one.track?.kind === "video");
-  for (const active of [false, true]) {
-    const parameters = sender.getParameters();
-    parameters.encodings[0].active = active;
-    await sender.setParameters(parameters);
+  for (const sender of connection.getSenders().filter((one) => one.track?.kind === "video")) {
+    for (const active of [false, true]) {
+      const parameters = sender.getParameters();
+      parameters.encodings[0].active = active;
+      await sender.setParameters(parameters);
+    }
   }
 }
 
@@ -99,14 +147,16 @@ function usedCandidate(report) {
 }
 
 // Packets and audio energy of one RTCPeerConnection, both directions; frames, where there is video. Firefox does not
-// count the energy that it sends: null. Older ones have no statistics of transports.
+// count the energy that it sends: null. Older ones have no statistics of transports. `dtls` is of what carries the audio.
 export async function figures(connection) {
   const audio = connection.getSenders().find((sender) => sender.track?.kind === "audio");
   const result = {
     received: 0, receivedEnergy: 0, sent: 0, sentEnergy: null, dtls: audio?.transport?.state ?? "",
     ice: connection.iceConnectionState, codec: "", framesReceived: 0, framesSent: 0, frameWidth: 0,
+    views: 0,
   };
   const report = await connection.getStats();
+  let transport;
   Object.assign(result, usedCandidate(report));
   report.forEach((entry) => {
     if (entry.type === "inbound-rtp" && entry.kind === "audio") {
@@ -115,16 +165,17 @@ export async function figures(connection) {
       result.codec = report.get(entry.codecId)?.mimeType ?? "";
     } else if (entry.type === "inbound-rtp" && entry.kind === "video") {
       result.framesReceived += entry.framesDecoded ?? 0;
+      result.views += (entry.framesDecoded ?? 0) >= 5 ? 1 : 0;
       result.frameWidth = entry.frameWidth ?? 0;
     } else if (entry.type === "outbound-rtp" && entry.kind === "video") {
       result.framesSent += entry.framesEncoded ?? 0;
     } else if (entry.type === "outbound-rtp" && entry.kind === "audio") {
       result.sent += entry.packetsSent;
+      transport = report.get(entry.transportId);
     } else if (entry.type === "media-source" && entry.totalAudioEnergy !== undefined) {
       result.sentEnergy += entry.totalAudioEnergy;
-    } else if (entry.type === "transport") {
-      result.dtls = entry.dtlsState ?? result.dtls;
     }
   });
+  result.dtls = transport?.dtlsState ?? result.dtls;
   return result;
 }

@@ -1,6 +1,6 @@
 // The test phone on JsSIP.
 import JsSIP from "jssip";
-import { Events, constraints, figures, freshPicture, gather, offer, play } from "./common.js";
+import { Events, add, constraints, figures, freshPicture, gather, offer, play, tones } from "./common.js";
 
 const events = new Events();
 const media = { mediaConstraints: constraints(false), pcConfig: { iceServers: [] } };
@@ -26,6 +26,7 @@ function watch(added) {
   });
   added.on("accepted", (event) => events.emit("accepted", {
     ...status(event),
+    identity: event.response?.getHeader("P-Asserted-Identity") ?? "",
     expires: event.response?.getHeader("Session-Expires") ?? "", require: event.response?.getHeader("Require") ?? "",
   }));
   added.on("confirmed", (event) => events.emit("confirmed", status(event)));
@@ -33,6 +34,9 @@ function watch(added) {
   added.on("ended", (event) => events.emit("ended", status(event)));
   added.on("hold", (event) => events.emit("hold", status(event)));
   added.on("unhold", (event) => events.emit("unhold", status(event)));
+  added.on("update", (event) => {
+    events.emit("updated", { identity: event.request.getHeader("P-Asserted-Identity") ?? "" });
+  });
   added.on("refer", (event) => {
     events.emit("referred", { to: event.request.refer_to.uri.toString() });
     event.accept(() => undefined, { ...media });
@@ -41,6 +45,7 @@ function watch(added) {
     events.emit("replaced");
     event.accept();
   });
+  added.on("newDTMF", ({ originator, dtmf }) => originator === "remote" && events.emit("digit", { tone: dtmf.tone }));
   added.on("newInfo", (event) => events.emit("info", { by: event.originator, body: event.request.body ?? "" }));
 }
 
@@ -140,7 +145,9 @@ window.phone = {
 
   refreshSubscription: () => subscriber.subscribe(),
   unsubscribe: () => subscriber.terminate(),
+  add: (...kinds) => add(session.connection, ...kinds),
   freshPicture: () => freshPicture(session.connection),
   gather,
+  tones,
   stats: () => figures(session.connection),
 };

@@ -2,7 +2,7 @@
 import {
   Invitation, Inviter, Messager, Registerer, SIPExtension, SessionState, Subscriber, SubscriptionState, UserAgent,
 } from "sip.js";
-import { Events, constraints, direction, figures, freshPicture, gather, offer, play } from "./common.js";
+import { Events, add, constraints, direction, figures, freshPicture, gather, offer, play, tones } from "./common.js";
 
 const events = new Events();
 const media = { sessionDescriptionHandlerOptions: { constraints: constraints(false) } };
@@ -40,6 +40,8 @@ function watch(added) {
     onBye: () => { ender = "remote"; },
     onCancel: () => { refused = { by: "remote", cause: "Canceled", method: "CANCEL" }; },
     onInvite: (request, response, code) => {
+      const identity = request.getHeader("P-Asserted-Identity");
+      if (identity) events.emit("updated", { identity, code });
       if (code === 200 && request.body) {
         const way = direction(request.body);
         events.emit(way === "sendonly" || way === "inactive" ? "hold" : "unhold", { by: "remote" });
@@ -209,7 +211,9 @@ window.phone = {
 
   refreshSubscription: () => void subscriber.subscribe(),
   unsubscribe: () => void subscriber.unsubscribe(),
+  add: (...kinds) => add(session.sessionDescriptionHandler.peerConnection, ...kinds),
   freshPicture: () => freshPicture(session.sessionDescriptionHandler.peerConnection),
   gather,
+  tones,
   stats: () => figures(session.sessionDescriptionHandler.peerConnection),
 };

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.strict_sdp import complaints
-from webrtcproxy.sip.sdp.answering import fit
+from webrtcproxy.sip.sdp.answering import as_numbered, fit, numbers_in, use_numbers
 from webrtcproxy.sip.sdp.description import Description
 from webrtcproxy.sip.sdp.reading import read
 from webrtcproxy.sip.sdp.writing import write
@@ -78,12 +78,21 @@ class FitTests(FittingCase):
 
     def test_unnamed(self) -> None:
         """A payload type without an rtpmap in the answer is the one that was offered."""
-        answer = b"m=audio 5000 RTP/AVP 111 101 99\r\n"
-        self.assertEqual(["audio 5000 111 101"], self.media(answer, AUDIO))
+        for formats in ("111 101", "101 111", "111 0", "0 111", "111 0 101", "101 0 111", "0 101", "111"):
+            answer = b"m=audio 5000 RTP/AVP %b\r\n" % formats.encode()
+            self.assertEqual([f"audio 5000 {formats}"], self.media(answer, AUDIO))
+        answer = (
+            b"m=audio 5000 RTP/AVP 99 111 x 99 98 101 0 97\r\na=fmtp:101 0-15\r\na=fmtp:98 x\r\na=rtcp-fb:* nack\r\n"
+        )
+        self.assertEqual(["audio 5000 111 101 0"], self.media(answer, AUDIO))
+        (media,) = self.fitted(answer, AUDIO).media
+        self.assertEqual(["111", "101", "0"], list(media.codecs))
+        self.assertEqual([("rtcp-fb", "* nack"), ("fmtp", "101 0-15")], media.of_formats)
 
 
 class NumberTests(FittingCase):
-    """FIELD D: an answer that gives a codec another number than it was offered with (RFC 3264 section 6.1)."""
+    """An answer that gives a codec another number than it was offered with (RFC 3264 section 6.1; field.rst D:
+    Another payload number)."""
 
     OFFER = (
         b"m=audio 5000 RTP/AVP 111 0 8 110 126\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n"
@@ -135,6 +144,38 @@ class NumberTests(FittingCase):
         """Its number is that of another codec in the offer."""
         self.assertEqual(("0 126", {"126": "111"}), self.numbered(b"0", b"111 telephone-event/8000"))
 
+        formats, _ = self.numbered(b"0", b"111 telephone-event/16000")
+        self.assertEqual("0", formats, "nobody could tell it from opus")
+
+    def test_swapped(self) -> None:
+        """Two codecs have each other's number, or three are moved by one."""
+        self.assertEqual(
+            ("111 110", {"111": "110", "110": "111"}),
+            self.numbered(b"110 opus/48000/2", b"111 telephone-event/48000"),
+        )
+        self.assertEqual(
+            ("111 110 126", {"111": "110", "110": "126", "126": "111"}),
+            self.numbered(b"110 opus/48000/2", b"126 telephone-event/48000", b"111 telephone-event/8000"),
+        )
+
+    def test_codec_twice(self) -> None:
+        """Of several payload types of one codec, it is the one with the same parameters (RFC 6184 section 8.2.2, RFC
+        4588 section 8.1)."""
+        offer = (
+            b"m=video 5 RTP/AVP 102 103 125 107\r\na=rtpmap:102 H264/90000\r\n"
+            b"a=fmtp:102 packetization-mode=1;profile-level-id=42001f\r\n"
+            b"a=rtpmap:103 rtx/90000\r\na=fmtp:103 apt=102\r\n"
+            b"a=rtpmap:125 H264/90000\r\na=fmtp:125 packetization-mode=0;profile-level-id=42e01f\r\n"
+            b"a=rtpmap:107 rtx/90000\r\na=fmtp:107 apt=125\r\n"
+        )
+        answer = (
+            b"m=video 5 RTP/AVP 98 99\r\na=rtpmap:98 H264/90000\r\na=rtpmap:99 rtx/90000\r\na=fmtp:99 apt=98\r\n"
+            b"a=fmtp:98 profile-level-id=42E01F; packetization-mode=0\r\n"
+        )
+        (media,) = self.fitted(answer, offer).media
+        self.assertEqual((["125", "107"], {"125": "98", "107": "99"}), (media.formats, media.numbers))
+        self.assertIn(("fmtp", "107 apt=125"), media.of_formats)
+
     def test_what_is_said_of_formats(self) -> None:
         """Parameters and feedback follow, and what they say of other formats."""
         (media,) = read(
@@ -145,10 +186,71 @@ class NumberTests(FittingCase):
         media.renumber({"96": "100", "98": "97"})
         self.assertEqual(["100", "97"], media.formats)
         self.assertEqual({"100": "VP8/90000", "97": "red/90000"}, media.codecs)
-        said = [each for each in media.attributes if each[0] in ("fmtp", "rtcp-fb")]
-        self.assertEqual({("rtcp-fb", "100 nack"), ("rtcp-fb", "* ccm fir"), ("fmtp", "97 100/97/100")}, set(said))
+        self.assertEqual(
+            {("rtcp-fb", "100 nack"), ("rtcp-fb", "* ccm fir"), ("fmtp", "97 100/97/100")}, set(media.of_formats)
+        )
         (media,) = read(
             b"m=video 5 RTP/AVP 96 97\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n"
         ).media
         media.renumber({"96": "100"})
-        self.assertIn(("fmtp", "97 apt=100"), media.attributes)
+        self.assertIn(("fmtp", "97 apt=100"), media.of_formats)
+
+
+class OfferTests(SynchronousTestCase):
+    """An offer with the numbers of its answer, and that answer."""
+
+    def both(self, offer: bytes, *codecs: bytes) -> list[dict[str, str]]:
+        """The codecs of an offer and of the answer with these, as they are told together."""
+        offered = read(offer)
+        sent = b"".join(b"a=rtpmap:" + codec + b"\r\n" for codec in codecs)
+        answer = read(b"m=audio 6000 RTP/AVP " + b" ".join(codec.split()[0] for codec in codecs) + b"\r\n" + sent)
+        before = write(offered)
+        fit(answer, read(NumberTests.OFFER + b"a=rtpmap:8 PCMA/8000\r\n"))
+        numbered = as_numbered(offered, answer)
+        use_numbers(answer)
+        self.assertEqual(before, write(offered), "the offer itself is not touched")
+        self.assertEqual([], complaints(write(numbered)) + complaints(write(answer)))
+        return [each.media[0].codecs for each in (numbered, answer)]
+
+    def test_events(self) -> None:
+        """The codec has the answer's number in both."""
+        offered, answer = self.both(NumberTests.OFFER, b"0 PCMU/8000", b"101 telephone-event/8000")
+        self.assertEqual({"0": "PCMU/8000", "101": "telephone-event/8000"}, answer)
+        self.assertEqual(["111", "0", "8", "110", "101"], list(offered))
+
+    def test_swapped(self) -> None:
+        """Each has the number of the other."""
+        offered, answer = self.both(NumberTests.OFFER, b"110 opus/48000/2", b"111 telephone-event/48000")
+        self.assertEqual({"110": "opus/48000/2", "111": "telephone-event/48000"}, answer)
+        self.assertTrue(answer.items() <= offered.items())
+
+    def test_displaced(self) -> None:
+        """What has a number that the answer gives to another gets one that is free."""
+        offered, answer = self.both(NumberTests.OFFER, b"0 PCMU/8000", b"110 telephone-event/8000")
+        self.assertTrue(answer.items() <= offered.items())
+        self.assertEqual("telephone-event/48000", offered["96"])
+
+    def test_only_codec(self) -> None:
+        """The number of the only codec that the offerer has stays its own; the answer then has those of the offer."""
+        opus = NumberTests.OFFER.replace(b"111 0 8 ", b"111 ")
+        offered, answer = self.both(opus, b"0 PCMU/8000", b"111 telephone-event/8000")
+        self.assertEqual({"0": "PCMU/8000", "126": "telephone-event/8000"}, answer)
+        self.assertEqual(["111", "110", "126"], list(offered))
+
+    def test_offered_besides(self) -> None:
+        """What only rtpengine has offered is added."""
+        opus = b"m=audio 5000 RTP/AVP 126 110\r\na=rtpmap:126 opus/48000/2\r\na=rtpmap:110 telephone-event/48000\r\n"
+        offered, answer = self.both(opus, b"0 PCMU/8000", b"101 telephone-event/8000")
+        self.assertEqual("telephone-event/8000", answer["101"])
+        self.assertEqual(
+            {"126": "opus/48000/2", "110": "telephone-event/48000", "101": "telephone-event/8000"}, offered
+        )
+
+    def test_known(self) -> None:
+        """By its numbers one answer is told from another."""
+        same = read(AUDIO)
+        fit(same, read(AUDIO))
+        self.assertIsNone(numbers_in(same))
+        other = read(AUDIO.replace(b"101", b"96"))
+        fit(other, read(AUDIO))
+        self.assertEqual([{"101": "96"}], numbers_in(other))

@@ -66,7 +66,7 @@ class Properties(SynchronousTestCase):
         self.assertEqual(written, write(again))
         for media in first.media:
             media.address = media.address or NOWHERE
-            media.unnamed = []
+            media.unnamed, media.of_unnamed = {}, ()
             if not media.is_usable:
                 media.refuse()
         self.assertEqual(first.media, again.media)

@@ -21,7 +21,7 @@ class Written(SynchronousTestCase):
         self.assertEqual(
             b"v=0\r\no=- 7 8 IN IP6 ::1\r\ns=-\r\nb=CT:500\r\nt=0 0\r\n"
             b"m=audio 9 RTP/AVP 101 0\r\nc=IN IP6 ::1\r\nb=AS:64\r\na=rtpmap:101 telephone-event/8000\r\n"
-            b"a=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=fmtp:101 0-16\r\na=inactive\r\n"
+            b"a=rtpmap:0 PCMU/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=inactive\r\n"
             b"m=video 0 x y\r\nc=IN IP4 0.0.0.0\r\na=mid:v\r\n"
             b"m=application 5 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n",
             write(sdp, 7, 8),
@@ -34,7 +34,23 @@ class Written(SynchronousTestCase):
 
 
 class Origins(SynchronousTestCase):
-    """FIELD X1: the origin of what a leg is sent is the proxy's own."""
+    """The origin of what a leg is sent is the proxy's own (field.rst X1: Session version)."""
+
+    def test_tags(self) -> None:
+        """It knows the first medium of each group that was told last (field.rst X15: Bundled media)."""
+        origin, one = (
+            Origin(),
+            read(
+                b"a=group:BUNDLE 0 1\na=group:BUNDLE 2\na=group:BUNDLE x\na=ice-lite\n"
+                + b"".join(b"m=audio 9 RTP/AVP 0\na=mid:%d\n" % mid for mid in range(3))
+            ),
+        )
+        self.assertIsNone(origin.tags)
+        origin.write(one)
+        self.assertEqual(["0", "2"], origin.tags)
+        origin.write(read(sample("trunk")))
+        self.assertEqual([], list(origin.tags or ()))
+        self.assertIsNotNone(origin.tags)
 
     def written(self, origin: Origin, sdp: bytes) -> list[str]:
         (line,) = lines(origin.write(read(sdp)), "o=")

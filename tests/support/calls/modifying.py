@@ -58,13 +58,12 @@ class SessionChangeCase(CallCase):
         self.assertEqual(len(self.world.calls), 1)
 
     def check_old_session(self, asker: Party, other: Party) -> None:
-        """rtpengine was told the descriptions of the set-up again, the other's as an answer."""
+        """rtpengine was told the descriptions of the set-up again."""
         offer, answer = self.media(2)
         self.assertEqual((offer.command, answer.command), ("offer", "answer"))
         self.assertEqual((offer.to and offer.to.name, answer.to and answer.to.name), (other.profile, asker.profile))
         self.assertIn(b"o=- 1 1 ", offer.sdp)
         self.assertIn(b"o=- 1 1 ", answer.sdp)
-        self.assertNotIn(b"actpass", answer.sdp)
 
     def check_over(self, *parties: Party) -> None:
         for party in parties:

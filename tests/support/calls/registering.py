@@ -13,6 +13,7 @@ from webrtcproxy.config import BansConfig, Destinations, Trunk
 from webrtcproxy.registration.binding import Binding, contact_user_of
 from webrtcproxy.registration.local_directory import LocalDirectory
 from webrtcproxy.registration.location import Location
+from webrtcproxy.registration.register_transaction import RegisterTransaction
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.policy import Policy
@@ -148,7 +149,7 @@ class RegistrarCase(SynchronousTestCase):
     def request_arrived(self, transaction: ServerTransaction) -> None:
         request = transaction.request
         caller = self.location.proofs.caller(transaction.flow, request.from_.address.aor)
-        self.registrar.register(transaction, self.policy.route(request, caller))
+        RegisterTransaction(self.registrar, transaction, self.policy.route(request, caller)).begin()
 
     def owns(self, transaction: ServerTransaction, flow: Flow) -> bool:
         return False
@@ -158,6 +159,9 @@ class RegistrarCase(SynchronousTestCase):
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
         raise AssertionError("an ACK")
+
+    def hung_up(self, bye: Request, flow: Flow) -> None:
+        raise AssertionError("a BYE")
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         raise AssertionError("a CANCEL")

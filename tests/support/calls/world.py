@@ -22,7 +22,7 @@ from tests.support.fakes import FakeFlow
 from tests.support.ngnode import BROWSER_SDP, TRUNK_SDP, FakeNodes
 from webrtcproxy.access.caller import authority_of
 from webrtcproxy.config import Config, Trunk
-from webrtcproxy.proxy import Core, Standalone
+from webrtcproxy.proxy import Core
 from webrtcproxy.registration.binding import Binding, contact_user_of, key_of
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.local_directory import LocalDirectory
@@ -31,6 +31,8 @@ from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request, Response, respond
+from webrtcproxy.sip.uri import Uri
+from webrtcproxy.standalone import Standalone
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Address, Flow, Hop
 
@@ -137,16 +139,23 @@ class Caller(Peer):
     content_type = "application/sdp"
 
     def invite(
-        self, to: str, *headers: tuple[str, str], cseq: int = 1, like: Request | None = None, to_tag: str = ""
+        self,
+        to: str,
+        *headers: tuple[str, str],
+        cseq: int = 1,
+        like: Request | None = None,
+        to_tag: str = "",
+        called: str = "",
     ) -> Request:
-        """Send an INVITE; `like` an earlier one for a try with credentials."""
+        """Send an INVITE; `like` an earlier one for a try with credentials; with `called` in To, where that is not the
+        Request-URI."""
         number = next(_numbers)
         fields = Headers(
             [
                 ("Via", f"SIP/2.0/{self.flow.via_transport} {self.via};branch=z9hG4bK{number}"),
                 ("Max-Forwards", "69"),
                 ("From", f"<{self.uri}>;tag=caller{number}" if like is None else like.headers.get("From") or ""),
-                ("To", f"<{to}>" + (f";tag={to_tag}" if to_tag else "")),
+                ("To", f"<{called or to}>" + (f";tag={to_tag}" if to_tag else "")),
                 ("Call-ID", f"call{number}" if like is None else like.call_id),
                 ("CSeq", f"{cseq} INVITE"),
                 ("Contact", f"<{self.contact}>"),
@@ -199,8 +208,8 @@ class Browser(Caller):
 
     def __init__(self, world: World, flow: FakeFlow, user: str, domain: str = "pbx.example.com") -> None:
         super().__init__(world, flow)
-        self.aor = f"{user}@{domain}"
-        self.uri = f"sip:{self.aor}"
+        self.uri = f"sip:{user}@{domain}"
+        self.aor = Uri.parse(self.uri).aor
         self.contact = f"sip:{user}x{next(_numbers)}@browser.invalid;transport=ws"
 
     def bind(self, *, registrar: str = TRUNK_ADDRESS, authenticated: bool = True) -> Binding:

@@ -4,6 +4,7 @@ import json
 import re
 from array import array
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, cast
 
 from twisted.internet import reactor
@@ -105,9 +106,18 @@ class Baresip(Part):
         await until(lambda: "binding]" in self.log(), f"{self.user} registered")
 
     async def do(self, what: str, arguments: str = "") -> str:
-        """Give an order of its menu (`dial`, `accept`, `hold`, ...). Returns what it says to it."""
+        """Give an order of its menu (`dial`, `accept`, ...). Returns what it says to it."""
         assert self._orders is not None
         return await self._orders.give(what, arguments)
+
+    async def hold(self, held: bool) -> None:
+        """Put its call on hold, or take it off. baresip 1.1 does the latter, but says that it has failed where there is
+        no other call to put on hold."""
+        if held:
+            await self.do("hold")
+            return
+        with suppress(AssertionError):
+            await self.do("resume")
 
     async def event(self, kind: str, seconds: float = 10) -> dict[str, Any]:
         """The next event of that kind, such as CALL_ESTABLISHED, that nobody has asked for before."""
@@ -126,8 +136,9 @@ class Baresip(Part):
         return event
 
     async def heard_digit(self, digit: str, seconds: float = 10) -> None:
-        """Wait until that digit came as an RTP event (RFC 4733), with its end."""
-        await until(lambda: f"received event: '{digit}' (end=1)" in self.log(), f"digit {digit}", seconds)
+        """Wait until that digit came as an RTP event (RFC 4733). baresip 1.1 does not tell of its end."""
+        heard = await self.event("CALL_DTMF_START", seconds)
+        assert heard["param"] == digit, heard
 
     async def hears(self, seconds: float = 10) -> None:
         """Wait until there is sound in what comes in from now on."""

@@ -13,6 +13,7 @@ from tests.support.real.lab import LAB
 from tests.support.real.ladder import Ladder
 from tests.support.real.part import until
 from tests.support.real.ports import LOOPBACK, free_port
+from tests.support.real.proxy import REAL
 from tests.support.real.rtpengine import Rtpengine, pause_briefly
 from tests.support.real.sipp import Sipp
 from tests.support.real.softphone import Browser, Peer
@@ -25,12 +26,14 @@ class RealCase(TestCase):
     :cvar changes: what the configuration of the class has differently from lab.INI: pairs of old and new text.
     :cvar arguments: further arguments of the proxy's command line.
     :cvar path: a folder with plugins of somebody else.
+    :cvar clock: what of the proxy's time the tests set.
     """
 
     timeout = 60
     changes: ClassVar[tuple[tuple[str, str], ...]] = ()
     arguments: ClassVar[tuple[str, ...]] = ()
     path: ClassVar[Path | None] = None
+    clock: ClassVar[str] = REAL
 
     rtpengine: Rtpengine
     proxy_ends = False
@@ -41,7 +44,7 @@ class RealCase(TestCase):
         self.ladder = Ladder()
         self.rtpengine = await LAB.rtpengine()
         self.kamailio = await LAB.kamailio()
-        self.proxy = await LAB.proxy(self.changes, self.arguments, self.path)
+        self.proxy = await LAB.proxy(self.changes, self.arguments, self.path, self.clock)
         self._log_start = self.proxy.log_size()
         for user in PASSWORDS:
             await self._forget(user)
@@ -60,9 +63,13 @@ class RealCase(TestCase):
         await peer.close()
 
     def run(self, result: Reporter) -> None:
-        """As trial does; remembers how many failures there were, so that the logs are shown with a new one."""
+        """As trial does; remembers how many failures there were, so that the logs are shown with a new one. The next
+        test gets another proxy then: what is left here, such as a BYE that is repeated, would make that one red, too.
+        """
         self._result, self._failures = result, self._count(result)
         super().run(result)
+        if self._count(result) > self._failures and hasattr(self, "proxy"):
+            self.proxy.stop()
 
     @staticmethod
     def _count(result: Reporter) -> int:

@@ -29,7 +29,7 @@ class Calling:
 
     def ack_refusal(self, response: Response) -> None:
         """ACK a response that is none of success (RFC 3261 17.1.1.3)."""
-        ack = self._same("ACK")
+        ack = self.again_as("ACK")
         ack.headers.set("To", response.headers.get("To") or "")
         self.phone.remember_ack(ack)
         self.phone.send(ack)
@@ -48,14 +48,14 @@ class Calling:
 
     def cancel(self, headers: Pairs = ()) -> Request:
         """Send CANCEL (RFC 3261 section 9.1), and return it."""
-        cancel = self._same("CANCEL")
+        cancel = self.again_as("CANCEL")
         for name, value in headers:
             cancel.headers.add(name, value)
         self.phone.send(cancel)
         return cancel
 
-    def _same(self, method: str) -> Request:
-        """ACK or CANCEL with what it takes from the INVITE."""
+    def again_as(self, method: str) -> Request:
+        """ACK or CANCEL with what it takes from the INVITE, not sent."""
         request = Request(method, self.invite.uri, Headers())
         for name in ("Via", "Max-Forwards", "From", "To", "Call-ID"):
             request.headers.add(name, self.invite.headers.get(name) or "")

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jwt
 
@@ -58,20 +58,32 @@ class Issuer(Part):
         return listens_tcp(self.port)
 
 
-def issued(user: str = "alice", seconds: float = 600, kind: str = "OKP", kid: str = "first", **claims: object) -> str:
-    """A token of a user that is valid for so many seconds."""
+def issued(
+    user: str = "alice",
+    seconds: float = 600,
+    kind: str = "OKP",
+    kid: str = "first",
+    key: Any = None,
+    **claims: object,
+) -> str:
+    """A token of a user that is valid for so many seconds.
+
+    :param key: it is signed with; None for the first of the kind.
+    :param claims: further ones, or others; None takes one out.
+    """
     now = time.time()
     given = {"sub": user, "aud": AUDIENCE, "iat": now, "exp": now + seconds, "name": user.title(), **claims}
-    return jwt.encode(given, private_key(kind), algorithm_of(kind), {"kid": kid})
+    present = {name: value for name, value in given.items() if value is not None}
+    return jwt.encode(present, private_key(kind) if key is None else key, algorithm_of(kind), {"kid": kid})
 
 
-def configured(keys: str, *lines: str) -> tuple[tuple[str, str], ...]:
+def configured(source: str, *lines: str, leeway: int = 0) -> tuple[tuple[str, str], ...]:
     """The changes of the proxy's configuration: a domain whose users have tokens only, and may use the trunk `plain`.
 
-    :param keys: the address of the keys.
+    :param source: the line of ``[tokens]`` that says where the keys are.
     :param lines: further lines of ``[tokens]``.
     """
-    section = ["[tokens]", f"keys = {keys}", f"audience = {AUDIENCE}", f"domain = {DOMAIN}", "leeway = 0", *lines]
+    section = ["[tokens]", source, f"audience = {AUDIENCE}", f"domain = {DOMAIN}", f"leeway = {leeway}", *lines]
     text = "\n".join([f"[domain {DOMAIN}]", "trunk = plain", "", *section, "", "[access]"])
     return (("[access]", text), ("level = info", "level = debug"))
 

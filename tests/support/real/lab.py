@@ -11,7 +11,7 @@ from tests.support.real.kamailio import Kamailio
 from tests.support.real.pages import Pages
 from tests.support.real.part import Part
 from tests.support.real.ports import free_port
-from tests.support.real.proxy import Proxy
+from tests.support.real.proxy import REAL, Proxy
 from tests.support.real.rtpengine import Rtpengine
 
 AnyPart = TypeVar("AnyPart", bound=Part)
@@ -90,7 +90,7 @@ class Lab:
 
     def __init__(self) -> None:
         self._parts: dict[type[Part], Part] = {}
-        self._proxy: tuple[tuple[str, tuple[str, ...], Path | None], Proxy] | None = None
+        self._proxy: tuple[tuple[str, tuple[str, ...], Path | None, str], Proxy] | None = None
         self.plain = free_port()
         self.paid = free_port()
         self.modern = free_port()
@@ -124,6 +124,7 @@ class Lab:
         changes: tuple[tuple[str, str], ...] = (),
         arguments: tuple[str, ...] = (),
         path: Path | None = None,
+        clock: str = REAL,
     ) -> Proxy:
         """A proxy with INI as configuration, after replacing the first of each pair of texts by the second.
 
@@ -144,11 +145,11 @@ class Lab:
         for word, value in words.items():
             text = text.replace(f"@{word}@", value)
         if self._proxy is not None:
-            if self._proxy[0] == (text, arguments, path) and self._proxy[1].alive:
+            if self._proxy[0] == (text, arguments, path, clock) and self._proxy[1].alive:
                 return self._proxy[1]
             self._proxy[1].stop()
-        proxy = Proxy(text, arguments, path)
-        self._proxy = ((text, arguments, path), proxy)
+        proxy = Proxy(text, arguments, path, clock)
+        self._proxy = ((text, arguments, path, clock), proxy)
         await proxy.start()
         return proxy
 

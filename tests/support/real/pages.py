@@ -10,7 +10,11 @@ from typing import ClassVar
 from tests.support.real.part import Part
 from tests.support.real.ports import LOOPBACK, free_port, listens_tcp
 
-SOURCE = Path(__file__).parents[2] / "browser" / "pages"
+ROOT = Path(__file__).parents[3]
+SOURCE = ROOT / "tests" / "browser" / "pages"
+
+OLDER = {"jssip-3.3": "jssip", "jssip-3.9": "jssip", "jssip-3.10": "jssip", "sip.js-0.20": "sip.js"}
+"""Older releases, as package.json names them, each with the package in whose place a page is built with it."""
 
 
 class Pages(Part):
@@ -29,7 +33,7 @@ class Pages(Part):
         return f"http://localhost:{self.port}"
 
     def url(self, library: str) -> str:
-        """Where the phone on that library (`jssip` or `sipjs`) is."""
+        """Where the phone on that library is: `jssip`, `sipjs`, `sipjs-0.15`, `simpleuser`, or one of `OLDER`."""
         return f"{self.origin}/index.html?library={library}"
 
     def command(self) -> Sequence[str]:
@@ -44,16 +48,17 @@ class Pages(Part):
     def _build(self) -> None:
         """Install what is needed, and bundle."""
         install()
-        _run("npm", "run", "--silent", "build", "--", f"--outdir={self.folder / 'build'}")
+        build = ("npm", "run", "--silent", "build", "--")
+        _run(*build, f"--outdir={self.folder / 'build'}")
+        for older, package in OLDER.items():
+            _run(*build, f"--alias:{package}={older}", f"--outdir={self.folder / older}")
+            shutil.copy(self.folder / older / f"{package.replace('.', '')}.js", self.folder / "build" / f"{older}.js")
         shutil.copy(SOURCE / "index.html", self.folder / "build")
 
 
 def install() -> None:
-    """Install the packages of the pages by the lock file, where that was not done."""
-    installed = SOURCE / "node_modules" / ".package-lock.json"
-    lock = SOURCE / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        _run("npm", "ci", "--ignore-scripts")
+    """Install the packages of the pages, where that was not done by this lock file."""
+    _run("sh", str(ROOT / "etc" / "setup.sh"), "npm", str(SOURCE.relative_to(ROOT)))
 
 
 def _run(*command: str) -> None:

@@ -1,18 +1,25 @@
-"""Ports that are free now, below the range that the kernel hands out by itself, and the sockets that are open."""
+"""Ports that are free now, below the range that the kernel hands out by itself, and the sockets that are open.
+
+PORTS in the environment, such as ``10000-21000``, is the range of a run of tests beside which another one runs.
+"""
 
 import os
 import random
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
-LOWEST, MIDDLE, HIGHEST = 12000, 19000, 31000
+LOWEST, HIGHEST = map(int, os.environ.get("PORTS", "12000-31000").split("-"))
+MIDDLE = LOWEST + (HIGHEST - LOWEST) * 2 // 5
 """Below the middle are the many of a media server, which would find no room between single ones that are given out."""
 MANY = 100
 LOOPBACK = "127.0.0.1"
 
 _given: set[int] = set()
+_next: dict[int, int] = {}
+"""Where to look on, by the lowest port of the range: in a row, so that few are left over between two blocks."""
 _random = random.Random(os.getpid())
 
 
@@ -33,13 +40,16 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> range:
-    """`count` free ports in a row, the first one even (as RTP wants it)."""
+    """`count` free ports in a row; of several, the first one is even (as RTP wants it)."""
     lowest, highest = (LOWEST, MIDDLE) if count >= MANY else (MIDDLE, HIGHEST)
-    for _ in range(1000):
-        start = _random.randrange(lowest, highest - count, 2)
+    step = 1 if count == 1 else 2
+    first = _next.setdefault(lowest, _random.randrange(lowest, highest))
+    first += first % step
+    for start in chain(range(first, highest - count + 1, step), range(lowest + lowest % step, first, step)):
         block = range(start, start + count)
         if _given.isdisjoint(block) and all(map(_is_free, block)):
             _given.update(block)
+            _next[lowest] = start + count
             return block
     raise RuntimeError(f"no {count} free ports in a row between {lowest} and {highest}")
 

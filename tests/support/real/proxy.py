@@ -20,6 +20,8 @@ FAULTS = re.compile(r"Traceback \(most|Unhandled|#critical|#failure", re.IGNOREC
 
 
 UP = re.compile(r"Worker (\d+) is up, process (\d+)")
+REAL, TIME_OF_DAY, ALL_CLOCKS = "real", "time of day", "all clocks"
+"""What of a process's time a test can set: nothing; the time of day, as NTP does; all clocks, as a suspension does."""
 WORKERS = 4
 """Ports that are kept free for the sockets of workers."""
 
@@ -45,12 +47,14 @@ class Proxy(Part):
     :param text: the file, with the words {wss}, {sip}, {web} for the proxy's free ports.
     :param arguments: of its command line, beside the file.
     :param path: a folder that has plugins of somebody else.
+    :param clock: what of its time `set_clock` sets.
     """
 
     name: ClassVar[str] = "proxy"
 
-    def __init__(self, text: str, arguments: Sequence[str] = (), path: Path | None = None) -> None:
+    def __init__(self, text: str, arguments: Sequence[str] = (), path: Path | None = None, clock: str = REAL) -> None:
         super().__init__()
+        self._clock = clock
         self._arguments = tuple(arguments)
         self._path = path
         self.wss, self.sip, self.web = free_port(), free_ports(1 + WORKERS)[0], free_port()
@@ -80,7 +84,27 @@ class Proxy(Part):
     def environment(self) -> dict[str, str]:
         """The package of this source tree, whatever is installed besides."""
         path = str(ROOT) if self._path is None else f"{ROOT}:{self._path}"
-        return {**os.environ, "PYTHONPATH": path}
+        return {**os.environ, "PYTHONPATH": path, **self._time()}
+
+    def _time(self) -> dict[str, str]:
+        """What lets libfaketime answer the process's questions for the time."""
+        if self._clock == REAL:
+            return {}
+        found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+        assert found, "libfaketime is not installed: `sh etc/test.sh` installs what the tests need"
+        self.set_clock(0)
+        faked = {"LD_PRELOAD": str(found[0]), "FAKETIME_TIMESTAMP_FILE": str(self._time_file), "FAKETIME_NO_CACHE": "1"}
+        return faked | ({"FAKETIME_DONT_FAKE_MONOTONIC": "1"} if self._clock == TIME_OF_DAY else {})
+
+    @property
+    def _time_file(self) -> Path:
+        return self.folder / "time"
+
+    def set_clock(self, seconds: int) -> None:
+        """Set the clock of the process, while it runs, by so many seconds from the real time."""
+        new = self.folder / "time.new"
+        new.write_text(f"{seconds:+d}\n")
+        new.replace(self._time_file)
 
     def is_ready(self) -> bool:
         """Whether both sides listen, and where there are workers, all of them are up."""

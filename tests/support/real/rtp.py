@@ -77,12 +77,20 @@ class RtpPhone(DatagramProtocol):
         self._talking = LoopingCall(speak)
         self._talking.start(0.02)
 
-    def press(self, digit: str, clock: int = 8000) -> None:
-        """Send one digit as an event of 100 ms, its end three times (RFC 4733 section 2.5.1)."""
+    def press(self, digit: str, clock: int = 8000, kind: int | None = None) -> None:
+        """Send one digit as an event of 100 ms, its end three times (RFC 4733 section 2.5.1).
+
+        :param kind: payload type, where it is not that with which events come.
+        """
         stamp = self._count * (clock // 50)
         for part, end in ((1, 0), (2, 0), (3, 0), (4, 0), (5, 0x80), (5, 0x80), (5, 0x80)):
             length = (part * clock // 50).to_bytes(2, "big")
-            self._send(self.events, bytes([DIGITS.index(digit), end | 10]) + length, stamp, marker=part == 1)
+            self._send(
+                self.events if kind is None else kind,
+                bytes([DIGITS.index(digit), end | 10]) + length,
+                stamp,
+                marker=part == 1,
+            )
 
     def _send(self, kind: int, payload: bytes, stamp: int, marker: bool = False) -> None:
         if self.transport is None:

@@ -27,15 +27,16 @@ class Rtpengine(Part):
     """rtpengine in user space on loopback.
 
     :param timeout: seconds without media after which it gives a session up.
+    :param ports: for media.
     """
 
     name: ClassVar[str] = "rtpengine"
 
-    def __init__(self, timeout: int = 60) -> None:
+    def __init__(self, timeout: int = 60, ports: int = 400) -> None:
         super().__init__()
         self.timeout = timeout
         self.port = free_port()
-        self.media = free_ports(400)
+        self.media = free_ports(ports)
 
     @property
     def address(self) -> str:

@@ -4,6 +4,7 @@ its times are exact; tests run it in a thread."""
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 import statistics
@@ -29,7 +30,7 @@ SILENT = 0.15
 
 class Seen(NamedTuple):
     """What can be seen of a response: status line, names of headers in order, values of those that are not echoed, and
-    body; without what is random. None of them where there was none."""
+    body; without what is random, of nonces all but their lengths. None of them where there was none."""
 
     status: str
     names: tuple[str, ...]
@@ -76,11 +77,14 @@ def seen(request: bytes, response: bytes) -> Seen:
     status, *lines = head.decode().split("\r\n")
     pairs = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
     asked = {line.partition(": ")[0].lower() for line in request.decode().split("\r\n")}
-    values = tuple(
-        value for name, value in pairs if name.lower() not in ECHOED and not name.lower().endswith("-authenticate")
-    )
+    values = tuple(without_nonce(value) for name, value in pairs if name.lower() not in ECHOED)
     assert asked.issuperset(ECHOED)
     return Seen(status, tuple(name for name, _ in pairs), values, body)
+
+
+def without_nonce(value: str) -> str:
+    """A challenge with another nonce of the same length; any other value as it is."""
+    return re.sub(r'\bnonce="([^"]*)"', lambda found: f'nonce="{"x" * len(found[1])}"', value)
 
 
 class Stranger:
@@ -136,14 +140,19 @@ class Stranger:
         self._sockets.append(secure)
         return secure
 
-    def http(self, path: str) -> bytes:
+    def http(self, path: str, *headers: str) -> bytes:
         """GET; the whole response."""
+        return self.timed_http(path, *headers)[0]
+
+    def timed_http(self, path: str, *headers: str) -> tuple[bytes, float]:
+        """The same; and the milliseconds until it, on a connection that is open already."""
         stream = self.tls()
-        stream.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
-        data = b""
+        lines = (f"GET {path} HTTP/1.1", "Host: 127.0.0.1", *headers, "Connection: close", "", "")
+        began, data = time.perf_counter(), b""
+        stream.sendall("\r\n".join(lines).encode())
         while octets := stream.recv(65536):
             data += octets
-        return data
+        return data, (time.perf_counter() - began) * 1000
 
     def browser(self) -> WebSocketOfStranger:
         """An open WebSocket."""
@@ -208,11 +217,11 @@ class WebSocketOfStranger:
             self.send(_ack(request, response))
         return seen(request, response), took
 
-    def challenge(self, request: bytes) -> str:
-        """Send a REGISTER; the challenge in the response, empty where it has none."""
+    def challenge(self, request: bytes, algorithm: str = "") -> str:
+        """Send a REGISTER; the first challenge with that algorithm in the response, empty where it has none."""
         self.send(request)
         for line in self.receive().decode().split("\r\n"):
-            if line.lower().startswith("www-authenticate: "):
+            if line.lower().startswith("www-authenticate: ") and algorithm in line:
                 return line.partition(": ")[2]
         return ""
 
@@ -221,10 +230,13 @@ class WebSocketOfStranger:
         found, _ = self.timed_login(user, password, domain)
         return int(found.status.split()[1]) if found.status else 0
 
-    def timed_login(self, user: str, password: str, domain: str = "pbx.test") -> tuple[Seen, float]:
-        """The same; what is seen of the last response, and the milliseconds until it."""
+    def timed_login(
+        self, user: str, password: str, domain: str = "pbx.test", algorithm: str = ""
+    ) -> tuple[Seen, float]:
+        """The same, by the first challenge with that algorithm; what is seen of the last response, and the milliseconds
+        until it."""
         uri, aor = f"sip:{domain}", f"sip:{user}@{domain}"
-        challenge = self.challenge(message("REGISTER", uri, from_=aor, to=aor))
+        challenge = self.challenge(message("REGISTER", uri, from_=aor, to=aor), algorithm)
         credentials = f"Authorization: {answer(challenge, 'REGISTER', uri, user, password)}" if challenge else "X-No: 1"
         return self.ask(message("REGISTER", uri, credentials, from_=aor, to=aor))
 

@@ -25,6 +25,7 @@ class Browser(Endpoint):
     :param path: of the WebSocket, with its query.
     :param protocols: the subprotocols that it offers.
     :param headers: further ones of its request for the WebSocket.
+    :param address: the address of loopback that it is at.
     """
 
     def __init__(
@@ -38,12 +39,13 @@ class Browser(Endpoint):
         path: str = "/",
         protocols: Sequence[str] = ("sip",),
         headers: Mapping[str, str] | None = None,
+        address: str = LOOPBACK,
     ) -> None:
         host = f"{token_hex(6)}.invalid"
         super().__init__(user, domain, "WSS", host, f"sip:{token_hex(4)}@{host};transport=ws", password)
         self.instance = token_hex(16)
         self.closed: Deferred[tuple[int | None, str]] = Deferred()
-        self._origin, self._port = origin, port
+        self._origin, self._port, self._address = origin, port, address
         self._path, self._protocols, self._headers = path, list(protocols), dict(headers or {})
         self._socket: _Socket | None = None
         self._refused: Exception | None = None
@@ -59,7 +61,7 @@ class Browser(Endpoint):
         factory.protocol = _Socket
         factory.setProtocolOptions(openHandshakeTimeout=5, closeHandshakeTimeout=2, autoPingInterval=0)
         factory.phone, factory.opened = self, Deferred()
-        connectWS(factory, ssl.CertificateOptions(verify=False), timeout=5)
+        connectWS(factory, ssl.CertificateOptions(verify=False), timeout=5, bindAddress=(self._address, 0))
         self._socket = await factory.opened
 
     def send(self, message: Message) -> None:

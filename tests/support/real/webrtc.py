@@ -49,7 +49,11 @@ class WebPhone(DatagramProtocol):
         self._controlling = True
         self._remote: tuple[str, str, int] | None = None  # ufrag, password, port
         self._works = False
-        self._tls, self._print = _client()
+        self._context = _context()
+        self._tls = _client(self._context)
+        own = self._tls.get_certificate()
+        assert own is not None
+        self._print = own.digest("sha256").decode()
         self._out: Context | None = None
         self._in: Context | None = None
         self._count = 0
@@ -67,6 +71,15 @@ class WebPhone(DatagramProtocol):
         self._controlling = self._remote is not None and self._controlling
         self.take(offer)
         return self._sdp("active", direction, re.findall(rb"a=mid:(\S+)", offer)[0].decode())
+
+    def answer_restart(self, offer: bytes, direction: str = "sendrecv") -> bytes:
+        """The answer to an offer that restarts ICE and DTLS, since it comes from another machine. The roles of ICE stay
+        (RFC 8445 section 6.1.1), unless the other side claims the same one (section 7.3.1.1)."""
+        self._ufrag, self._password = token_hex(4), token_hex(12)
+        self._tls = _client(self._context)
+        self._out = self._in = None
+        self._works = False
+        return self.answer(offer, direction)
 
     def take(self, sdp: bytes) -> None:
         """Remember the other side's description."""
@@ -132,6 +145,8 @@ class WebPhone(DatagramProtocol):
         if kind == _SUCCESS:
             self._works = True
         elif kind == _BINDING and self.transport is not None:
+            if b"%b\0\x08" % _CONTROLLING.to_bytes(2, "big") in data:  # who has the greater number keeps that role
+                self._controlling = False
             mask = COOKIE + data[8:20]
             place = addr[1].to_bytes(2, "big") + bytes(map(int, addr[0].split(".")))
             mapped = bytes(one ^ other for one, other in zip(place, mask[:2] + mask[:4], strict=True))
@@ -159,8 +174,8 @@ class WebPhone(DatagramProtocol):
         await maybeDeferred(self._listening.stopListening)
 
 
-def _client() -> tuple[SSL.Connection, str]:
-    """The client's side of DTLS, and the fingerprint of its certificate."""
+def _context() -> SSL.Context:
+    """The client's side of DTLS, with a certificate."""
     context = SSL.Context(SSL.DTLS_CLIENT_METHOD)
     with TemporaryDirectory() as folder:
         key, certificate = write_certificate(Path(folder), ["browser.test"])
@@ -168,12 +183,15 @@ def _client() -> tuple[SSL.Connection, str]:
         context.use_certificate_file(str(certificate))
     context.set_tlsext_use_srtp(b"SRTP_AES128_CM_SHA1_80")
     context.set_verify(SSL.VERIFY_NONE)
+    return context
+
+
+def _client(context: SSL.Context) -> SSL.Connection:
+    """The client's side of one connection."""
     connection = SSL.Connection(context, None)
     connection.set_connect_state()
     connection.set_ciphertext_mtu(1200)
-    own = connection.get_certificate()
-    assert own is not None
-    return connection, own.digest("sha256").decode()
+    return connection
 
 
 def _stun(kind: int, transaction: bytes, attributes: list[tuple[int, bytes]], password: str) -> bytes:

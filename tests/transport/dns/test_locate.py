@@ -69,6 +69,7 @@ class Steps(Case):
         self.assertEqual(self.found("192.0.2.1"), ["udp:192.0.2.1:5060"])
         self.assertEqual(self.found("[2001:DB8::1]", 5070, "tcp"), ["tcp:[2001:db8::1]:5070"])
         self.assertEqual(self.found("192.0.2.1", None, "tls"), ["tls:192.0.2.1:5061"])
+        self.assertEqual(self.found("192.0.2.1", 0), ["udp:192.0.2.1:5060"])
         self.assertEqual(self.asked, [])
 
     def test_port(self) -> None:
@@ -78,6 +79,12 @@ class Steps(Case):
         self.assertEqual(self.found("pbx.test", 5070), ["udp:192.0.2.1:5070"])
         self.assertEqual(self.found("pbx.test", 5070, "tcp"), ["tcp:192.0.2.1:5070"])
         self.assertEqual(self.asked, ["AAAA pbx.test", "A pbx.test"])
+
+    def test_port_0(self) -> None:
+        """Port 0 is none (field.rst S: Port 0)."""
+        self.a("other.test", "192.0.2.1")
+        self.srv("_sip._udp.pbx.test", (1, 1, 5999, "other.test"))
+        self.assertEqual(self.found("pbx.test", 0, "udp"), ["udp:192.0.2.1:5999"])
 
     def test_transport(self) -> None:
         """A transport: no NAPTR; SRV of this one, else the addresses of the name with its port."""

@@ -78,7 +78,7 @@ class Accepted(TcpCase):
         flow = self.receiver.flow
         self.assertEqual(flow.peer, Address("198.51.100.9", 40000))
         self.assertEqual((flow.via_transport, flow.reliable, flow.browser, flow.closed), ("TCP", True, False, False))
-        self.assertEqual(flow.sent_by, "192.0.2.1:5060")
+        self.assertEqual((flow.opened, flow.sent_by), (True, "192.0.2.1:5060"))
         self.assertEqual(repr(flow), "<TcpFlow 198.51.100.9 port 40000>")
 
     def test_keep_alive(self) -> None:
@@ -100,6 +100,14 @@ class Accepted(TcpCase):
         self.assertTrue(wire.disconnecting)
         wire.deliver(options("TCP"))
         self.assertEqual(len(self.receiver.messages), 1)
+
+    def test_two_lengths(self) -> None:
+        """Nor where there are two: 400 and close."""
+        wire = self.accept()
+        wire.deliver(options("TCP").replace(b"Content-Length: 0", b"Content-Length: 0\r\nl: 3") + options("TCP"))
+        self.assertIn(b"SIP/2.0 400 Bad Content-Length", wire.take())
+        self.assertTrue(wire.disconnecting)
+        self.assertEqual(self.receiver.messages, [])
 
     def test_too_large(self) -> None:
         """A message that is too large ends the connection, by its announced length."""
@@ -275,7 +283,7 @@ class Dialled(TcpCase):
         factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
         self.assertEqual(lost, [])
         self.reactor.advance(0)
-        self.assertEqual((lost, flow.closed), ([True], True))
+        self.assertEqual((lost, flow.closed, flow.opened), ([True], True, False))
         self.assertRaises(FlowLost, flow.send, b"x")
         self.assertIsNot(self.transport.flow_to(TRUNK), flow)
 

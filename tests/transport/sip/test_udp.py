@@ -1,9 +1,12 @@
 """SIP over UDP (RFC 3261 section 18, RFC 3581)."""
 
 import errno
+import struct
+from socket import AF_INET, IPPROTO_IP, SOL_SOCKET
 from types import SimpleNamespace
 
 from twisted.internet.error import MessageLengthError
+from twisted.internet.interfaces import IHalfCloseableDescriptor
 from twisted.internet.testing import FakeDatagramTransport
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,6 +15,7 @@ from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.transport.flow import Address
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.sip import udp
+from webrtcproxy.transport.sip.icmp import IP_RECVERR
 
 
 class FakePort(FakeDatagramTransport):
@@ -37,10 +41,32 @@ class FakeSocket(FakePort):
     def __init__(self, host: str = "192.0.2.1", port: int = 5060) -> None:
         super().__init__(host, port)
         self.options = []
+        self.queued, self.pending, self.events = [], 0, []
         self.socket = SimpleNamespace(
+            family=AF_INET,
             setsockopt=lambda *args: self.options.append(args),
+            getsockopt=lambda *args: self.take_pending(),
+            recvmsg=lambda *args: self.queued.pop(0) if self.queued else self.nothing(),
             sendto=lambda data, address: FakePort.write(self, data, address),
         )
+
+    def take_pending(self) -> int:
+        pending, self.pending = self.pending, 0
+        return pending
+
+    def nothing(self) -> None:
+        raise BlockingIOError(errno.EAGAIN, "nothing there")
+
+    def doRead(self) -> None:
+        self.events.append("read")
+        if self.refusal is not None:
+            raise self.refusal
+
+    def startReading(self) -> None:
+        self.events.append("start")
+
+    def connectionLost(self, reason) -> None:
+        self.events.append("lost")
 
     def write(self, packet, addr=FakeDatagramTransport.noAddr) -> None:
         raise AssertionError("sent by the long way")
@@ -149,6 +175,85 @@ class Requests(UdpCase):
         self.assertEqual(self.receiver.flow.sent_by, "127.0.0.1:5060")
 
 
+class Errors(UdpCase):
+    """ICMP errors (RFC 3261 section 18.4)."""
+
+    def queue(self, number: int, quoted: bytes = b"INVITE", host: str = "198.51.100.9") -> None:
+        """The kernel queues an error."""
+        data = struct.pack("=IBBBBII", number, 2, 3, 3, 0, 0, 0)
+        self.socket.queued.append((quoted, [(IPPROTO_IP, IP_RECVERR, data)], 0, (host, 5060)))
+
+    def handed_on(self) -> list:
+        return [(quoted, host) for quoted, host, _ in self.receiver.undelivered_datagrams]
+
+    def test_asked_for(self) -> None:
+        """The kernel is asked for them."""
+        self.assertIn((IPPROTO_IP, IP_RECVERR, 1), self.socket.options)
+
+    def test_error_alone(self) -> None:
+        """A reactor takes an error without a datagram for the end of the socket: it goes on reading."""
+        self.queue(errno.ECONNREFUSED)
+        self.assertTrue(IHalfCloseableDescriptor.providedBy(self.socket))
+        self.socket.readConnectionLost(None)
+        self.socket.writeConnectionLost(None)
+        self.assertEqual(self.socket.events, ["start"])
+        self.assertEqual(self.handed_on(), [(b"INVITE", "198.51.100.9")])
+
+    def test_no_error(self) -> None:
+        """Where there is none, it is the end."""
+        self.socket.readConnectionLost(None)
+        self.assertEqual(self.socket.events, ["lost"])
+
+    def test_pending_only(self) -> None:
+        """An error that is not queued is none of a peer, and the socket goes on."""
+        self.socket.pending = errno.ECONNREFUSED
+        self.socket.readConnectionLost(None)
+        self.assertEqual((self.socket.events, self.handed_on()), (["start"], []))
+
+    def test_error_while_reading(self) -> None:
+        """Reading may fail for it; other reactors read without a datagram."""
+        for refusal in (OSError(errno.EHOSTUNREACH, "no"), None):
+            self.socket.refusal = refusal
+            self.queue(errno.EHOSTUNREACH)
+            self.socket.doRead()
+        self.assertEqual(self.socket.events, ["read", "read"])
+        self.assertEqual(len(self.handed_on()), 2)
+
+    def test_others(self) -> None:
+        """What says nothing about the peer is taken and ignored: a datagram too long, one that lives too long."""
+        self.queue(errno.EMSGSIZE)
+        self.socket.queued.append((b"INVITE", [], 0, ("198.51.100.9", 5060)))
+        self.socket.readConnectionLost(None)
+        self.assertEqual((self.socket.events, self.handed_on(), self.socket.queued), (["start"], [], []))
+
+    def test_mapped(self) -> None:
+        """Of a dual-stack socket the address is that of the flow."""
+        self.queue(errno.ECONNREFUSED, host="::ffff:198.51.100.9")
+        self.socket.readConnectionLost(None)
+        self.assertEqual(self.handed_on(), [(b"INVITE", "198.51.100.9")])
+
+    def test_fails(self) -> None:
+        """An internal error is logged; the socket stays."""
+        self.receiver.undelivered = lambda *args: 1 / 0
+        self.queue(errno.ECONNREFUSED)
+        self.socket.readConnectionLost(None)
+        self.assertEqual(self.socket.events, ["start"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_sending(self) -> None:
+        """What is sent to one peer does not fail for the error of another."""
+        refusals = [OSError(errno.ECONNREFUSED, "another's"), None]
+
+        def sendto(data: bytes, address: object) -> None:
+            refusal = refusals.pop(0)
+            if refusal is not None:
+                raise refusal
+
+        self.socket.socket.sendto = sendto
+        self.transport.flow_to(Address("198.51.100.9", 5060)).send(b"x")
+        self.assertEqual(refusals, [])
+
+
 class Flows(UdpCase):
     """UdpFlow is a value."""
 
@@ -219,4 +324,4 @@ class Flows(UdpCase):
 
     def test_buffers(self) -> None:
         """The kernel is asked for buffers that stand a burst."""
-        self.assertEqual({args[2] for args in self.socket.options}, {udp.RECEIVE_BUFFER})
+        self.assertEqual({args[2] for args in self.socket.options if args[0] == SOL_SOCKET}, {udp.RECEIVE_BUFFER})

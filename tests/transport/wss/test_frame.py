@@ -94,7 +94,7 @@ class ReadOne(SynchronousTestCase):
 
     def test_characters_counted(self) -> None:
         """The whole rest is the body where Content-Length counts characters, is too large, or no number; that is
-        noted."""
+        noted (field.rst W5: Characters counted)."""
         for text in ("Привет, как дела?", "Grüße", "☎ 😀 éé", "日本語" * 100):
             body = text.encode()
             for length in (len(text), len(text.encode("utf-16-le")) // 2, len(body) + 7, "many", 0, 3):

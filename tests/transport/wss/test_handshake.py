@@ -124,6 +124,15 @@ class Handshake(BrowsersCase):
         wire = self.open(origin=None)
         self.assertEqual(len(self.send(wire, options())), 1)
 
+    def test_draining(self) -> None:
+        """While the proxy drains, who connects gets 503 with Retry-After, and WebSockets that are open stay."""
+        wire = self.open()
+        self.browsers.is_draining = lambda: True
+        response = self.ask()[1]
+        self.assertIn(b" 503 ", response)
+        self.assertIn(b"Retry-After: 10", response)
+        self.assertEqual(len(self.send(wire, options())), 1)
+
     def test_ending(self) -> None:
         """While the service ends no peer is let in."""
         wire = self.connect()

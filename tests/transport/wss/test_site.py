@@ -164,6 +164,20 @@ class Http(BrowsersCase):
         self.assertTrue(wire.aborted)
         wire.settle()
 
+    def test_stop(self) -> None:
+        """A browser that keeps its connection for the next request holds up a stop for a moment only; one that still
+        waits for its response has time to get it."""
+        idle, busy = self.connect(), self.connect()
+        idle.deliver(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.page.render_GET = lambda request: 1
+        self.addCleanup(delattr, self.page, "render_GET")
+        busy.deliver(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.browsers.stopService()
+        self.reactor.advance(site.STOPPING)
+        self.assertEqual((idle.aborted, busy.aborted), (True, False))
+        self.reactor.advance(site.LINGER - site.STOPPING)
+        self.assertTrue(busy.aborted)
+
     def test_between_requests(self) -> None:
         """The time starts over after each response."""
         wire = self.connect()

@@ -35,6 +35,15 @@ class Messages(BrowsersCase):
         self.receiver.flow.send("SIP/2.0 180 Grüße\r\n\r\n".encode())
         self.assertEqual([answer.opcode for answer in frames(wire.take())], [BINARY, TEXT])
 
+    def test_two_lengths(self) -> None:
+        """A message whose Content-Length contradicts itself is refused; where the next one begins is in no doubt, and
+        the connection stays (RFC 7118 section 5)."""
+        wire = self.open()
+        (answer,) = self.send(wire, options().replace(b"Content-Length: 0", b"Content-Length: 0\r\nl: 3"))
+        self.assertIn(b"SIP/2.0 400 Multiple Content-Length", answer.payload)
+        (answer,) = self.send(wire, options())
+        self.assertIn(b"SIP/2.0 200", answer.payload)
+
     def test_bad_text(self) -> None:
         """Text that is no UTF-8 ends the connection with 1007 (RFC 6455 section 8.1)."""
         wire = self.open()

@@ -177,6 +177,23 @@ class Pings(BrowsersCase):
         at = [step * 0.25 for step, count in enumerate(pinged, 1) if count]
         self.assertTrue(at[0] >= 30 and at[-1] <= 33, at)
 
+    def test_suspended(self) -> None:
+        """After the machine was suspended for an hour nobody is cut whose pong may wait in the socket, or who could not
+        be pinged: the time in which nothing was read does not count."""
+        pinged, other = self.open(), self.open()
+        self.advance(32)
+        other.deliver(frame(b"\r\n"))
+        self.assertEqual([len(frames(wire.take())) for wire in (pinged, other)], [1, 1])
+        self.reactor.advance(3600)
+        self.advance(29)
+        self.assertEqual((pinged.aborted, other.aborted), (False, False))
+        self.advance(4)
+        for wire in (pinged, other):
+            self.assertEqual([each.opcode for each in frames(wire.take())], [PING])
+        other.deliver(frame(b"", PONG))
+        self.advance(11)
+        self.assertEqual((pinged.aborted, other.aborted), (True, False))
+
     def test_gone_meanwhile(self) -> None:
         """A browser that goes before its turn is not looked at any more."""
         wires = [self.open() for _ in range(20)]

@@ -13,16 +13,19 @@ function nameOf({ display_name: display, uri }) {
 
 export class Call {
   #session;
+  #iceServers;
   #changed;
   #over;
   #hungUp = false;
 
   /**
    * @param {object} session JsSIP's RTCSession, just born
+   * @param {() => Promise<object[]>} iceServers those of an answer that is given now
    * @param {{changed: () => void, over: (outcome: object) => void}} told of changes, and once of the end
    */
-  constructor(session, { changed, over }) {
+  constructor(session, iceServers, { changed, over }) {
     this.#session = session;
+    this.#iceServers = iceServers;
     this.#changed = changed;
     this.#over = over;
     this.incoming = session.direction === "incoming";
@@ -41,14 +44,16 @@ export class Call {
     return this.#session.connection ?? null;
   }
 
-  answer() {
+  async answer() {
     if (this.state !== "incoming") return;
     if (!navigator.mediaDevices) {
       this.#session.terminate({ status_code: 480 });
       return;
     }
     this.#becomes("connecting");
-    this.#session.answer({ mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } });
+    const iceServers = await this.#iceServers();
+    if (this.#session.isEnded()) return;
+    this.#session.answer({ mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers } });
   }
 
   /** Ends the call at whatever point it is: CANCEL, 603 or BYE. */

@@ -1,7 +1,7 @@
 // Joins the page to the phone: what is clicked and typed goes in, what changes is drawn.
 
 import { Phone } from "./phone.js";
-import { recall, remember, serverSettings, socketUrl } from "./settings.js";
+import { bootstrapOf, recall, remember, serverSettings, socketUrl } from "./settings.js";
 import { Tones } from "./tones.js";
 import { View, element, focusField } from "./view.js";
 
@@ -40,7 +40,8 @@ function wireAccount(phone, tones, settings, url) {
     tones.allow();
     const [name, domain] = ["name", "domain"].map((id) => element(id).value.trim());
     remember({ name, domain: domain === settings.domain ? "" : domain });
-    phone.register({ name, domain, password: element("password").value }, url);
+    const account = { name, domain, password: element("password").value };
+    phone.register(account, url, bootstrapOf(settings, domain));
   });
   element("unregister").addEventListener("click", () => {
     phone.unregister();

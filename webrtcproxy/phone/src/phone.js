@@ -3,11 +3,14 @@
 import JsSIP from "jssip";
 import { Call } from "./call.js";
 import { failureInWords, microphoneInWords } from "./causes.js";
+import { Login } from "./login.js";
+import { LoginSocket, NOT_OPENED } from "./socket.js";
 
 const validName = /^[A-Za-z0-9._+-]+$/;
 
 export class Phone {
   #agent = null;
+  #login = null; // at the server, where it serves the domain itself
   #changed;
 
   /** @param {(phone: Phone) => void} changed called after every change of what can be seen */
@@ -25,18 +28,21 @@ export class Phone {
    *
    * @param {{name: string, password: string, domain: string}} account
    * @param {string} socketUrl of the WebSocket
+   * @param {string} bootstrap where the server tells users of this domain what they need; "" where it does not
    */
-  register(account, socketUrl) {
+  register(account, socketUrl, bootstrap = "") {
     this.unregister();
     this.account = { name: account.name, domain: account.domain };
     if (!validName.test(account.name)) {
       this.#registrationIs("failed", { text: "A name has letters, digits and . _ + - only.", code: "" });
       return;
     }
+    const login = bootstrap ? new Login(bootstrap, account) : null;
+    const refused = (failure) => this.#agent === agent && this.#loginFailed(failure);
     let agent;
     try {
       agent = new JsSIP.UA({
-        sockets: [new JsSIP.WebSocketInterface(socketUrl)],
+        sockets: [login ? new LoginSocket(socketUrl, login, refused) : new JsSIP.WebSocketInterface(socketUrl)],
         uri: `sip:${account.name}@${account.domain}`,
         password: account.password,
         connection_recovery_min_interval: 1,
@@ -47,6 +53,7 @@ export class Phone {
       return;
     }
     this.#agent = agent;
+    this.#login = login;
     this.#listen(agent, socketUrl);
     this.#registrationIs("connecting");
     agent.start();
@@ -62,7 +69,7 @@ export class Phone {
   }
 
   /** Calls `target`: a name or number of the own domain, user@host, or a sip: or tel: address. */
-  dial(target) {
+  async dial(target) {
     if (this.call || !this.#agent) return;
     this.outcome = null;
     const uri = this.#addressOf(target);
@@ -71,11 +78,19 @@ export class Phone {
       this.#callOver({ failed: true, ...obstacle });
       return;
     }
+    const agent = this.#agent;
+    const iceServers = await this.#iceServers();
+    if (this.call || this.#agent !== agent) return;
     try {
-      this.#agent.call(uri, { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } });
+      agent.call(uri, { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers } });
     } catch (error) {
       this.#callOver({ failed: true, text: "The call could not be started.", code: error.message });
     }
+  }
+
+  /** The ICE servers of a call that begins now. */
+  async #iceServers() {
+    return (await this.#login?.iceServers()) ?? [];
   }
 
   /** Why a call to `uri` need not be tried, as of failureInWords; null where nothing speaks against it. */
@@ -102,9 +117,9 @@ export class Phone {
     const on = (event, handler) => agent.on(event, (data) => this.#agent === agent && handler(data ?? {}));
     on("connected", () => this.#registrationIs("registering"));
     on("registered", () => this.#registrationIs("registered"));
-    on("disconnected", () => {
-      const text = `The server at ${socketUrl} cannot be reached; trying again.`;
-      this.#registrationIs("lost", { text, code: "" });
+    on("disconnected", ({ code, reason }) => {
+      const known = code === NOT_OPENED && reason;
+      this.#registrationIs("lost", { text: known || `The server at ${socketUrl} cannot be reached; trying again.`, code: "" });
     });
     on("registrationFailed", (event) => {
       if (event.cause !== "Connection Error") this.#registrationIs("failed", failureInWords(event)); // else it is lost
@@ -121,7 +136,7 @@ export class Phone {
       return;
     }
     this.outcome = null;
-    this.call = new Call(session, {
+    this.call = new Call(session, () => this.#iceServers(), {
       changed: () => this.#changed(this),
       over: (outcome) => this.#callOver(outcome),
     });
@@ -132,6 +147,11 @@ export class Phone {
     this.call = null;
     this.outcome = outcome;
     this.#changed(this);
+  }
+
+  #loginFailed({ text, code }) {
+    this.unregister();
+    this.#registrationIs("failed", { text, code });
   }
 
   #registrationIs(state, failure = null) {

@@ -2,9 +2,12 @@
 
 const remembered = ["name", "domain"];
 
-/** @returns {Promise<{domain: string, password: string, websocket: string, hint: string}>} the page's settings */
+/**
+ * @returns {Promise<{domain: string, password: string, websocket: string, bootstrap: string, hint: string}>} the page's
+ *   settings
+ */
 export async function serverSettings() {
-  const settings = { domain: location.hostname, password: "", websocket: "/", hint: "" };
+  const settings = { domain: location.hostname, password: "", websocket: "/", bootstrap: "", hint: "" };
   try {
     const answer = await fetch("settings.json", { cache: "no-store" });
     if (answer.ok) Object.assign(settings, await answer.json());
@@ -17,6 +20,15 @@ export async function serverSettings() {
 /** @returns {string} the WebSocket beside this page: same host, same port, same security */
 export function socketUrl(path) {
   return `${location.protocol === "http:" ? "ws" : "wss"}://${location.host}${path}`;
+}
+
+/**
+ * @param {{domain: string, bootstrap: string}} settings
+ * @returns {string} where users of a domain log in: "" where the server does not serve it, and where others on the way
+ *   could read the password
+ */
+export function bootstrapOf(settings, domain) {
+  return isSecureContext && domain.toLowerCase() === settings.domain.toLowerCase() ? settings.bootstrap : "";
 }
 
 /** @returns {object} the name used last, and the domain where it was not the server's, as far as storage is allowed */

@@ -14,25 +14,44 @@ from collections.abc import Callable
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}").fullmatch
 _FLAG = re.compile(r"").fullmatch
 _BIT = re.compile(r"[01]?").fullmatch
-_PORT = re.compile(
-    r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6(?:[0-4][0-9]{3}|5(?:[0-4][0-9]{2}|5(?:[0-2][0-9]|3[0-5])))"
+_PORT_AND_ADDRESS = re.compile(
+    r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6(?:[0-4][0-9]{3}|5(?:[0-4][0-9]{2}|5(?:[0-2][0-9]|3[0-5]))))"
+    r"(?: IN IP[46] [0-9a-f.:]+)?"
 ).fullmatch
 _NUMBER = re.compile(r"\d{1,10}", re.ASCII).fullmatch
 _DECIMAL = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII).fullmatch
 _TOKENS = re.compile(r"[\x21-\x7e]{1,64}( [\x21-\x7e]{1,64})*").fullmatch
+_HEX = re.compile(r"[0-9A-Fa-f:]+").fullmatch
+_HASHES = {"sha-1": 59, "sha-224": 83, "sha-256": 95, "sha-384": 143, "sha-512": 191}
+"""The hashes with which rtpengine can tell a certificate, all of those in RFC 8122 section 5 that are not broken; and
+the characters of a fingerprint with each."""
 
 Form = Callable[[str], object]
 
+
+def _is_fingerprint(value: str) -> bool:
+    """Whether it is the name of a hash, and its octets with two digits each and colons between. One regular expression
+    for all of it is dear, since it goes octet by octet."""
+    name, _, octets = value.partition(" ")
+    colons = len(octets) // 3
+    return (
+        _HASHES.get(name.lower()) == len(octets)
+        and octets.count(":") == colons
+        and octets[2::3] == ":" * colons
+        and _HEX(octets) is not None
+    )
+
+
 RTP: dict[str, Form] = {
-    "fmtp": re.compile(r"\d{1,3} \S.*", re.ASCII).fullmatch,  # RFC 8866 section 6.15
+    "fmtp": re.compile(r"\d{1,3} [\x21-\x7e][\x20-\x7e]*", re.ASCII).fullmatch,  # RFC 8866 section 6.15
     "ptime": _NUMBER,  # RFC 8866 section 6.4
     "maxptime": _NUMBER,  # RFC 8866 section 6.5
     "framerate": _DECIMAL,  # RFC 8866 section 6.13
-    "rtcp": _PORT,  # RFC 3605; the address is that of the medium
+    "rtcp": _PORT_AND_ADDRESS,  # RFC 3605; without an address, that of the medium
     "label": _TOKEN,  # RFC 4574
     "content": re.compile(r"[A-Za-z0-9.,_-]{1,64}").fullmatch,  # RFC 4796
     "lang": _TOKEN,  # RFC 8866 section 6.12
-    "imageattr": re.compile(r"(\d{1,3}|\*) \S.*", re.ASCII).fullmatch,  # RFC 6236
+    "imageattr": re.compile(r"(\d{1,3}|\*) [\x21-\x7e][\x20-\x7e]*", re.ASCII).fullmatch,  # RFC 6236
 }
 """What is said about the coding of sound and pictures."""
 
@@ -55,17 +74,17 @@ OTHER_MEDIA: dict[str, Form] = {
 """What is said about media that are not carried in RTP."""
 
 KEYS: dict[str, Form] = {
-    "crypto": re.compile(r"\d{1,9} [A-Za-z0-9_]{1,64} inline:[A-Za-z0-9+/]{16,256}={0,2}(\|\S+)?( \S+)*").fullmatch
+    "crypto": re.compile(r"\d{1,9} \w{1,64} [A-Za-z]+:[\x21-\x7e]+( [\x21-\x7e]+)*", re.ASCII).fullmatch
 }
-"""Keys in the description (RFC 4568 section 9.1)."""
+"""Keys in the description (RFC 4568 section 9.1); `webrtcproxy.sip.sdp.keys` says which can be used."""
 
 TRANSPORT: dict[str, Form] = {
     "ice-ufrag": re.compile(r"[A-Za-z0-9+/=_-]{1,256}").fullmatch,  # RFC 8839 section 5.4
     "ice-pwd": re.compile(r"[A-Za-z0-9+/=_-]{1,256}").fullmatch,
     "ice-options": _TOKENS,  # RFC 8839 section 5.6
-    "candidate": lambda value: 7 <= value.count(" ") < 64,  # RFC 8839 section 5.1
+    "candidate": lambda value: 7 <= value.count(" ") < 64 and value.isprintable(),  # RFC 8839 section 5.1
     "end-of-candidates": _FLAG,  # RFC 8840 section 4.3
-    "fingerprint": re.compile(r"[A-Za-z0-9-]{1,16} [0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){15,63}").fullmatch,  # RFC 8122
+    "fingerprint": _is_fingerprint,  # RFC 8122 section 5
     "setup": re.compile(r"active|passive|actpass|holdconn").fullmatch,  # RFC 4145 section 4
     "tls-id": re.compile(r"[A-Za-z0-9+/_-]{20,255}").fullmatch,  # RFC 8842 section 4
 }
@@ -77,7 +96,10 @@ BROWSERS: dict[str, Form] = {
     "rtcp-mux": _FLAG,  # RFC 5761 section 5.1.1
     "rtcp-mux-only": _FLAG,  # RFC 8858
     "rtcp-rsize": _FLAG,  # RFC 5506 section 5
-    "extmap": re.compile(r"\d{1,5}(/(sendrecv|sendonly|recvonly|inactive))? [\x21-\x7e]+( .+)?").fullmatch,  # RFC 8285
+    "extmap": re.compile(
+        r"(?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-5])(/(sendrecv|sendonly|recvonly|inactive))? [\x21-\x7e]+( [\x20-\x7e]+)?",
+        re.ASCII,
+    ).fullmatch,  # RFC 8285
     "sctp-port": _NUMBER,  # RFC 8841
     "max-message-size": _NUMBER,
 }

@@ -8,16 +8,25 @@ them of octets, `webrtcproxy.sip.sdp.writing` octets of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 DIRECTIONS = frozenset(("sendrecv", "sendonly", "recvonly", "inactive"))
 """The directions of media, from the view of the sender of a description (RFC 8866 section 6.7)."""
 
+OVER_TCP = {
+    "TCP/DTLS/RTP/SAVP": "UDP/TLS/RTP/SAVP",
+    "TCP/DTLS/RTP/SAVPF": "UDP/TLS/RTP/SAVPF",
+    "TCP/TLS/RTP/SAVP": "UDP/TLS/RTP/SAVP",
+    "TCP/TLS/RTP/SAVPF": "UDP/TLS/RTP/SAVPF",
+}
+"""What a browser may write whose default candidate is one of TCP (RFC 7850, RFC 8829 section 5.1.2), and the same over
+UDP: ICE decides which it is."""
+
 RTP_PROTOCOLS = frozenset(
-    ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF")
+    ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF", *OVER_TCP)
 )  # fmt: skip
-"""Transport protocols whose formats are payload types (RFC 3551, 3711, 4585, 5124, 5764)."""
+"""Transport protocols whose formats are payload types (RFC 3551, 3711, 4585, 5124, 5764, 7850)."""
 
 STATIC_CODECS = {
     "0": "PCMU/8000",
@@ -48,12 +57,14 @@ STATIC_CODECS = {
 """Payload types that are defined without an rtpmap (RFC 3551 section 6)."""
 
 FORMAT_ATTRIBUTES = frozenset(("fmtp", "imageattr", "rtcp-fb"))
-"""Attributes that begin with the payload type that they are about."""
+"""Attributes that begin with the payload type that they are about, or with ``*`` for all."""
 
-_NO_AUDIO_OR_VIDEO = frozenset(("telephone-event", "cn", "red", "rtx", "ulpfec", "flexfec", "flexfec-03"))
+NO_AUDIO_OR_VIDEO = frozenset(("telephone-event", "cn", "red", "rtx", "ulpfec", "flexfec", "flexfec-03"))
+"""The names of codecs that carry neither sound nor pictures, in lower case."""
 
 NOWHERE = "0.0.0.0"  # noqa: S104 - an address that is never sent to
-_NOWHERES = (NOWHERE, "::")
+NOWHERES = (NOWHERE, "::")
+"""Addresses to which nothing can be sent."""
 
 _OTHERS = re.compile(r"(?<=\bapt=)\d+\b|^\d+(?=/)|(?<=\d/)\d+\b")
 """The numbers of other payload types in the parameters of a format."""
@@ -72,13 +83,18 @@ class Media:
     :ivar formats: in order of preference; payload types where the protocol is one of RTP. Only those whose codec is
         known.
     :ivar codecs: ``name/rate`` or ``name/rate/channels`` of each payload type.
-    :ivar unnamed: payload types whose codec is not known.
+    :ivar unnamed: payload types whose codec is not known, and their places among all.
+    :ivar of_unnamed: those of `FORMAT_ATTRIBUTES` that are about these.
     :ivar address: an IP address, or the name of a host; ``""`` if there is none.
     :ivar direction: one of `DIRECTIONS`.
+    :ivar mid: its name among the media of the session (RFC 5888); ``""`` if it has none.
+    :ivar of_formats: those of `FORMAT_ATTRIBUTES`, in order.
     :ivar attributes: all others, in order.
     :ivar bandwidths: kind and value of each b= line.
+    :ivar offered_protocol: as its sender has written it, where `protocol` is what rtpengine is told; else empty.
     :ivar numbers: in an answer: the payload types that its sender gave to codecs that were offered with another number,
         by the number that was offered; None if there are none.
+    :ivar joined: it has no transport but that of another medium, of a browser's offer (`webrtcproxy.sip.sdp.bundling`).
     """
 
     kind: str
@@ -86,12 +102,17 @@ class Media:
     protocol: str
     formats: list[str]
     codecs: dict[str, str] = field(default_factory=dict)
-    unnamed: list[str] = field(default_factory=list)
+    unnamed: dict[str, int] = field(default_factory=dict)
+    of_unnamed: Sequence[Attribute] = ()
     address: str = ""
     direction: str = "sendrecv"
+    mid: str = ""
+    of_formats: list[Attribute] = field(default_factory=list)
     attributes: list[Attribute] = field(default_factory=list)
     bandwidths: list[Attribute] = field(default_factory=list)
+    offered_protocol: str = ""
     numbers: dict[str, str] | None = None
+    joined: bool = False
 
     @property
     def is_refused(self) -> bool:
@@ -106,7 +127,7 @@ class Media:
     @property
     def is_nowhere(self) -> bool:
         """Whether nothing can be sent to its address (RFC 2543; with ICE: RFC 8840 section 4.1.1)."""
-        return self.address in _NOWHERES
+        return self.address in NOWHERES
 
     @property
     def is_usable(self) -> bool:
@@ -114,20 +135,16 @@ class Media:
         return bool(self.formats) and not self.is_refused
 
     def has(self, name: str) -> bool:
-        """Whether there is an attribute of this name."""
-        return any(other == name for other, _ in self.attributes)
+        """Whether there is an attribute of this name, one of `attributes`."""
+        return name in dict(self.attributes)
 
-    def value(self, name: str) -> str:
-        """The value of the first attribute of this name; ``""`` if it is absent."""
-        return next((value for other, value in self.attributes if other == name), "")
-
-    def values(self, name: str) -> list[str]:
-        """The values of all attributes of this name."""
-        return [value for other, value in self.attributes if other == name]
-
-    def codec_names(self) -> set[str]:
-        """The names of its codecs, in lower case, without those that carry neither sound nor pictures."""
-        return {codec.partition("/")[0].lower() for codec in self.codecs.values()} - _NO_AUDIO_OR_VIDEO
+    @property
+    def has_sound_or_pictures(self) -> bool:
+        """Whether any of its codecs carries either."""
+        for codec in self.codecs.values():  # noqa: SIM110 - as above
+            if codec.partition("/")[0].lower() not in NO_AUDIO_OR_VIDEO:
+                return True
+        return False
 
     def keep(self, formats: Collection[str]) -> None:
         """Drop all other payload types, and what is said about them."""
@@ -135,7 +152,7 @@ class Media:
             return
         self.formats = [number for number in self.formats if number in formats]
         self.codecs = {number: self.codecs[number] for number in self.formats}
-        self.attributes = about(self.attributes, self.codecs)
+        self.of_formats = about(self.of_formats, self.codecs)
 
     def renumber(self, numbers: Mapping[str, str]) -> None:
         """Give payload types other numbers; one whose number is then another's is dropped.
@@ -145,18 +162,20 @@ class Media:
         self.keep([each for each in self.formats if each in numbers or each not in numbers.values()])
         self.formats = [numbers.get(each, each) for each in self.formats]
         self.codecs = {numbers.get(each, each): codec for each, codec in self.codecs.items()}
-        self.attributes = [_renumbered(each, numbers) for each in self.attributes]
+        self.of_formats = [_renumbered(each, numbers) for each in self.of_formats]
 
     def refuse(self) -> None:
         """Refuse it: port 0, and nothing is left that would be about it but its mid (RFC 3264 section 6, RFC 9143
         section 7.3)."""
         self.port = 0
         self.codecs = {}
-        self.unnamed = []
+        self.unnamed = {}
+        self.of_unnamed = ()
         self.formats = self.formats[:1] if self.formats and not self.is_rtp else ["0"]
         self.address = NOWHERE
         self.direction = "sendrecv"
-        self.attributes = [each for each in self.attributes if each[0] == "mid"]
+        self.of_formats = []
+        self.attributes = []
         self.bandwidths = []
 
 
@@ -167,24 +186,27 @@ class Description:
     :ivar media: at least one.
     :ivar attributes: those that concern several media together.
     :ivar bandwidths: kind and value of each b= line.
+    :ivar of_firefox: whether it has groups, and is of Firefox, as its origin says.
     """
 
     media: list[Media]
     attributes: list[Attribute] = field(default_factory=list)
     bandwidths: list[Attribute] = field(default_factory=list)
+    of_firefox: bool = field(default=False, compare=False)
 
     @property
     def is_usable(self) -> bool:
         """Whether a medium is usable."""
-        return any(media.is_usable for media in self.media)
+        for media in self.media:  # noqa: SIM110 - asked several times a call, and a generator takes four times as long
+            if media.is_usable:
+                return True
+        return False
 
 
 def _renumbered(attribute: Attribute, numbers: Mapping[str, str]) -> Attribute:
     """The attribute about the payload type with its new number. What a format says of others (``apt`` of RFC 4588, the
     parts of RFC 2198) is about these, too."""
     name, value = attribute
-    if name not in FORMAT_ATTRIBUTES:
-        return attribute
     about, blank, rest = value.partition(" ")
     if name == "fmtp":
         rest = _OTHERS.sub(lambda found: numbers.get(found[0], found[0]), rest)
@@ -192,9 +214,5 @@ def _renumbered(attribute: Attribute, numbers: Mapping[str, str]) -> Attribute:
 
 
 def about(attributes: Iterable[Attribute], formats: Collection[str]) -> list[Attribute]:
-    """The attributes without those that are about other payload types than these."""
-    return [
-        (name, value)
-        for name, value in attributes
-        if name not in FORMAT_ATTRIBUTES or value[:2] == "* " or value.partition(" ")[0] in formats
-    ]
+    """Those of `FORMAT_ATTRIBUTES` that are about one of these payload types, or about all."""
+    return [(name, value) for name, value in attributes if value.partition(" ")[0] in formats or value[:2] == "* "]

@@ -8,20 +8,11 @@ not say otherwise: its address, its direction, ICE and DTLS.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from ipaddress import ip_address
 
 from webrtcproxy.sip.grammar import number
-from webrtcproxy.sip.sdp.attributes import FORMS, SESSION, TRANSPORT
-from webrtcproxy.sip.sdp.description import (
-    DIRECTIONS,
-    RTP_PROTOCOLS,
-    STATIC_CODECS,
-    Attribute,
-    Description,
-    Media,
-    about,
-)
+from webrtcproxy.sip.sdp.attributes import FORMS, TRANSPORT
+from webrtcproxy.sip.sdp.description import RTP_PROTOCOLS, STATIC_CODECS, Attribute, Description, Media, about
+from webrtcproxy.sip.sdp.lines import KNOWN, look_up, origin, payload_type
 
 MAX_OCTETS = 65536
 """Octets of a description."""
@@ -35,32 +26,12 @@ MAX_FORMATS = 256
 ALL = frozenset(FORMS)
 """The names of all attributes that are known."""
 
-_CACHED_LINES = 1024
-_LONGEST_CACHED = 160
-
-#: What is another in each call, or secret, is not kept in the cache of lines.
-_OWN = (
-    b"m=", b"o=", b"c=", b"k=", b"a=candidate", b"a=ice-", b"a=fingerprint", b"a=crypto", b"a=tls-id", b"a=rtcp:",
-    b"a=path", b"a=ssrc", b"a=msid",
-)  # fmt: skip
-
-_Line = tuple[str, Attribute]
-_NOTHING: _Line = ("", ("", ""))
-
-_CONTROLS = dict.fromkeys((*range(32), 127, 0xFEFF, 0x85, 0x2028, 0x2029), " ")
+_OF_FIREFOX = b"o=mozilla"
 _KIND = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}").fullmatch
 _PROTOCOL = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~/-]{1,64}").fullmatch
 _FORMAT = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~/-]{1,64}").fullmatch
-_BANDWIDTH = re.compile(r"([A-Za-z0-9-]{1,32})\s*:\s*(\d{1,10})", re.ASCII).fullmatch
-_RTPMAP = re.compile(
-    r"(\d{1,3})\s+([\w.+-]{1,64})\s*(?:/\s*(\d{1,6})?\s*(?:/\s*(\d{1,2})?\s*)?)?", re.ASCII
-).fullmatch  # fmt: skip
-_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?").fullmatch
-_DOTTED = re.compile(r"[0-9.]+").fullmatch
-_BLANKS = re.compile(r"\s+")
-
-#: Codecs whose rate is not the usual one of their kind (RFC 7587 section 4.1: opus is always written so).
-_RATES = {"opus": "48000/2"}
+_PORT = re.compile(r"\+?(\d{1,10})(?:/.*|[,;.]*)", re.ASCII).fullmatch
+_WORDS = re.compile(r"[A-Za-z]+").findall
 
 
 class BadSdp(Exception):
@@ -84,220 +55,121 @@ def read(octets: bytes, allowed: frozenset[str] = ALL) -> Description:
     lines = octets.splitlines()
     if len(octets) > MAX_OCTETS or len(lines) > MAX_LINES:
         raise BadSdp("too long")
-    sections = _Sections()
-    section = sections.session
+    known = KNOWN.get(allowed)
+    if known is None:
+        known = KNOWN[allowed] = {}
+    session = section = Media("session", 1, "", [], direction="")
+    attributes = section.attributes
+    media: list[Media] = []
+    common: list[Attribute] = []  # what is said about all media together
     for line in lines:
-        if line.startswith(_OWN) or len(line) > _LONGEST_CACHED:
-            kind, attribute = _parse(line)
-        else:
-            kind, attribute = cached_line(line)
-        if kind == "a":
-            name = attribute[0]
-            if name in allowed:
-                section.attributes.append(attribute)
-            elif name == "rtpmap":
-                payload, _, codec = attribute[1].partition(" ")
-                section.codecs.setdefault(payload, codec)
-            elif name in DIRECTIONS and not section.direction:
-                section.direction = name
+        kind, value = known.get(line) or look_up(line, allowed, known)
+        if kind == "attribute":
+            attributes.append(value)
+        elif not kind:
+            continue
+        elif kind == "rtpmap":
+            section.codecs.setdefault(value[0], value[1])
+        elif kind == "of session":
+            (common if section is session else attributes).append(value)
         elif kind == "m":
-            section = sections.medium(attribute[1])
-        elif kind:
-            sections.other(section, kind, attribute)
-    return sections.done()
+            if len(media) == MAX_MEDIA:
+                raise BadSdp("too many media")
+            section = _medium(value[1])
+            media.append(section)
+            attributes = section.attributes
+        else:
+            _take(section, kind, value)
+    if not media or (media[0].unnamed and all(each.unnamed for each in media)):
+        raise BadSdp("no media")
+    if not session.address and any(not each.address for each in media):
+        session.address = origin(lines)
+    for each in media:
+        _complete(each, session)
+    if len(media) > 1:
+        _name_once(media)
+    of_firefox = False
+    if common:
+        of_firefox = any(line.startswith(_OF_FIREFOX) for line in lines[:4])
+        common = [(name, _bundled(value, media) if name == "group" else value) for name, value in common]
+    return Description(media, common, session.bandwidths, of_firefox)
 
 
-class _Sections:
-    """The session and the media that were read so far."""
-
-    def __init__(self) -> None:
-        self.session = Media("session", 1, "", [])
-        self.session.direction = ""
-        self._origin = ""
-        self._media: list[Media] = []
-
-    def medium(self, value: str) -> Media:
-        """Begin another medium."""
-        if len(self._media) == MAX_MEDIA:
-            raise BadSdp("too many media")
-        words = value.split()
-        if len(words) > 3 + MAX_FORMATS:
-            raise BadSdp("too many formats")
-        media = _medium(words) or _unreadable(words)
-        self._media.append(media)
-        return media
-
-    def other(self, section: Media, kind: str, line: Attribute) -> None:
-        """Take a line that is no attribute."""
-        if kind == "b":
-            section.bandwidths.append(line)
-        elif kind == "c":
-            section.address = section.address or line[1]
-        elif section is self.session:
-            self._origin = self._origin or line[1]
-
-    def done(self) -> Description:
-        if all(media.unnamed for media in self._media):
-            raise BadSdp("no media")
-        session = self.session
-        address = session.address or self._origin
-        mids: set[str] = set()
-        for media in self._media:
-            media.address = media.address or address
-            media.direction = media.direction or session.direction or "sendrecv"
-            _complete(media, session.attributes)
-            _name_once(media, mids)
-        common = [
-            (name, _bundled(value, self._media) if name == "group" else value)
-            for name, value in session.attributes
-            if name in SESSION
-        ]
-        return Description(self._media, common, session.bandwidths)
+def _take(section: Media, kind: str, value: Attribute) -> None:
+    """Take a line of the session or of a medium that is none of the frequent ones."""
+    if kind == "c":
+        section.address = section.address or value[1]
+    elif kind == "direction":
+        section.direction = section.direction or value[0]
+    elif kind == "of format":
+        section.of_formats.append(value)
+    elif kind == "mid":
+        section.mid = section.mid or value[1]
+    elif kind == "b":
+        section.bandwidths.append(value)
+    else:
+        section.codecs.setdefault(value[0], _with_rate(value[1], section.kind))
 
 
-def _complete(media: Media, common: list[Attribute]) -> None:
-    """Settle a medium, once all of its lines are read.
-
-    :param common: the attributes of the session.
-    """
+def _complete(media: Media, session: Media) -> None:
+    """Settle a medium, once all lines are read."""
+    media.address = media.address or session.address
+    media.direction = media.direction or session.direction or "sendrecv"
     if media.is_refused:
         media.refuse()
-        return
-    if common:
-        _inherit(media, common)
-    if not media.is_rtp:
+    elif media.is_rtp:
+        if session.attributes or session.of_formats or session.mid or session.codecs:
+            media.mid = media.mid or session.mid
+            media.attributes += _inherited(media.attributes, session.attributes)
+            media.of_formats += _inherited_formats(media.of_formats, session.of_formats)
+            media.codecs = {**session.codecs, **media.codecs}
+        _name_codecs(media)
+    else:
+        media.attributes += [each for each in _inherited(media.attributes, session.attributes) if each[0] in TRANSPORT]
         media.codecs = {}
-        return
-    known = media.codecs
-    codecs: dict[str, str] = {}
-    for each in media.formats:
-        payload = each if each in known else _payload(each)
-        codec = known.get(payload) or STATIC_CODECS.get(payload, "")
-        if codec:
-            codecs.setdefault(payload, codec if "/" in codec else _with_rate(codec, media.kind))
-        elif payload:
-            media.unnamed.append(payload)
+
+
+def _name_once(media: list[Media]) -> None:
+    """Take its name from each medium that has that of one before it."""
+    mids: set[str] = set()
+    for each in media:
+        if each.mid in mids:
+            each.mid = ""
+        mids.add(each.mid)
+
+
+def _inherited(own: list[Attribute], common: list[Attribute]) -> list[Attribute]:
+    """Those attributes of the session that a medium has no own of."""
+    names = dict(own)
+    return [each for each in common if each[0] not in names]
+
+
+def _inherited_formats(own: list[Attribute], common: list[Attribute]) -> list[Attribute]:
+    """Those of the session about formats of which a medium says nothing of that kind."""
+    said = {(name, value.partition(" ")[0]) for name, value in own}
+    return [each for each in common if (each[0], each[1].partition(" ")[0]) not in said]
+
+
+def _name_codecs(media: Media) -> None:
+    """Find the codec of each payload type, and leave out those without, with what is said about them."""
+    known = codecs = media.codecs
+    if list(known) != media.formats:
+        codecs = {payload: known[payload] for payload in media.formats if payload in known}
+    if len(codecs) < len(media.formats):
+        codecs = {}
+        for word in media.formats:
+            payload = word if word in known else payload_type(word)
+            codec = known.get(payload) or STATIC_CODECS.get(payload, "")
+            if codec:
+                codecs.setdefault(payload, codec)
+            elif payload:
+                media.unnamed.setdefault(payload, len(codecs) + len(media.unnamed))
+        if media.unnamed:
+            media.of_unnamed = [each for each in media.of_formats if each[1].partition(" ")[0] in media.unnamed]
     media.codecs = codecs
     media.formats = list(codecs)
-    media.attributes = about(media.attributes, codecs)
-
-
-def _inherit(media: Media, common: list[Attribute]) -> None:
-    own = {name for name, _ in media.attributes}
-    for name, value in common:
-        if name not in own and name not in SESSION and (media.is_rtp or name in TRANSPORT):
-            media.attributes.append((name, value))
-
-
-def _name_once(media: Media, mids: set[str]) -> None:
-    """Drop the mid of another medium, and any after the first."""
-    named = [value for name, value in media.attributes if name == "mid"]
-    if not named:
-        return
-    if len(named) > 1 or named[0] in mids:
-        rest = [each for each in media.attributes if each[0] != "mid"]
-        media.attributes = rest if named[0] in mids else [*rest, ("mid", named[0])]
-    mids.add(named[0])
-
-
-def _bundled(group: str, media: list[Media]) -> str:
-    """A BUNDLE group without the media that are refused or not there (RFC 9143 section 7.3)."""
-    there = {each.value("mid") for each in media if not each.is_refused}
-    return " ".join(["BUNDLE", *(mid for mid in group.split()[1:] if mid in there)])
-
-
-def _medium(words: list[str]) -> Media | None:
-    """Read the words of an m= line; None if its kind or its port can't be read."""
-    port = number(words[1].partition("/")[0], 65535) if len(words) > 1 else None
-    if port is None or not _KIND(words[0]):
-        return None
-    protocol = words[2] if len(words) > 2 and _PROTOCOL(words[2]) else "RTP/AVP"
-    if protocol not in RTP_PROTOCOLS and protocol.upper() in RTP_PROTOCOLS:
-        protocol = protocol.upper()
-    media = Media(words[0].lower(), port, protocol, list(dict.fromkeys(filter(_FORMAT, words[3:]))))
-    media.direction = ""
-    return media
-
-
-def _unreadable(words: list[str]) -> Media:
-    """A refused medium in the place of one that can't be read."""
-    kind = words[0].lower() if words and _KIND(words[0]) else "audio"
-    media = Media(kind, 0, "RTP/AVP", [])
-    media.unnamed.append("")
-    return media
-
-
-def _payload(word: str) -> str:
-    """A payload type as it is written; empty if it is none."""
-    value = number(word, 127)
-    return "" if value is None else str(value)
-
-
-def _parse(line: bytes) -> _Line:
-    """The kind of a line, and its value; for an attribute or a bandwidth, its name as well. `_NOTHING` if it is to be
-    left out."""
-    text = line.decode("utf-8", "replace")
-    if text[:2] == "a=" and text.isprintable():  # as nearly all are
-        name, _, value = text[2:].partition(":")
-        form = FORMS.get(name)
-        if form is not None and name != "rtcp" and "  " not in value and form(value):
-            return "a", (name, value)
-    if not text.isprintable():
-        text = _BLANKS.sub(" ", text.translate(_CONTROLS))
-    text = text.strip()
-    kind = text[:1].lower()
-    if text[1:2] != "=":
-        return _NOTHING
-    value = text[2:].strip()
-    if kind == "a":
-        return _attribute(value)
-    if kind == "m":
-        return "m", ("", value)
-    if kind == "b":
-        found = _BANDWIDTH(value)
-        return ("b", (found[1], found[2])) if found else _NOTHING
-    if kind in ("c", "o"):
-        address = _host(value, 3 if kind == "c" else 6)
-        return (kind, ("", address)) if address else _NOTHING
-    return _NOTHING
-
-
-cached_line = lru_cache(_CACHED_LINES)(_parse)
-"""`_parse`, of lines that are the same in many descriptions."""
-
-
-def _attribute(text: str) -> _Line:
-    name, _, value = text.partition(":")
-    name, value = name.rstrip(), value.strip()
-    if "  " in value:
-        value = _BLANKS.sub(" ", value)
-    if name not in FORMS:
-        lower = name.lower()
-        if lower == "rtpmap":
-            return _rtpmap(value)
-        if lower in DIRECTIONS:
-            return "a", (lower, "")
-        if lower not in FORMS:
-            return _NOTHING
-        name = lower
-    if name == "rtcp":
-        value = value.partition(" ")[0]
-    return ("a", (name, value)) if FORMS[name](value) else _NOTHING
-
-
-def _rtpmap(value: str) -> _Line:
-    found = _RTPMAP(value)
-    if found is None:
-        return _NOTHING
-    payload, name, rate, channels = found.groups()
-    payload = _payload(payload)
-    if not payload:
-        return _NOTHING
-    if name.lower() in _RATES:
-        rate, channels = _RATES[name.lower()], None
-    if rate is None:
-        return "a", ("rtpmap", f"{payload} {name}")
-    return "a", ("rtpmap", f"{payload} {name}/{rate}" + (f"/{channels}" if channels not in (None, "1") else ""))
+    if media.of_formats:
+        media.of_formats = about(media.of_formats, codecs)
 
 
 def _with_rate(name: str, kind: str) -> str:
@@ -305,25 +177,52 @@ def _with_rate(name: str, kind: str) -> str:
     return f"{name}/{90000 if kind == 'video' else 8000}"
 
 
-def _host(value: str, count: int) -> str:
-    """The address at the end of a c= or o= line; empty if there is none.
-
-    :param count: the words of such a line.
-    """
-    words = value.split()
-    if not words:
-        return ""
-    if len(words) >= count and (count == 3 or _address(words[count - 1])):
-        return _address(words[count - 1])
-    last = _address(words[-1])  # too few words, or blanks in the name of the user
-    return last if ":" in last or _DOTTED(last) else ""
+def _bundled(group: str, media: list[Media]) -> str:
+    """A BUNDLE group without the media that are refused or not there (RFC 9143 section 7.3)."""
+    there = {each.mid for each in media if not each.is_refused}
+    return " ".join(["BUNDLE", *(mid for mid in group.split()[1:] if mid in there)])
 
 
-@lru_cache(1024)
-def _address(word: str) -> str:
-    """An IP address without brackets, TTL and zone, or the name of a host; empty if it is neither."""
-    word = word.partition("/")[0].partition("%")[0].strip("[]")
-    try:
-        return str(ip_address(word))
-    except ValueError:
-        return word.lower() if _HOST(word) and not _DOTTED(word) else ""
+def _medium(text: str) -> Media:
+    """Read an m= line; a refused medium if its kind or its port can't be read."""
+    words = text.split()
+    if 3 < len(words) < MAX_FORMATS and words[2] in RTP_PROTOCOLS and words[0] in ("audio", "video"):
+        port = number(words[1], 65535)
+        if port is not None and "," not in text and ";" not in text:
+            return Media(words[0], port, words[2], words[3:], direction="")
+    return _odd_medium(words, text)
+
+
+def _odd_medium(words: list[str], text: str) -> Media:
+    found = _PORT(words[1]) if len(words) > 1 else None
+    port = number(found[1], 65535) if found else None
+    formats = words[3:]
+    if "," in text or ";" in text:
+        formats = " ".join(formats).replace(",", " ").replace(";", " ").split()
+    if len(formats) > MAX_FORMATS:
+        raise BadSdp("too many formats")
+    if port is None or not _KIND(words[0]):
+        media = Media(words[0].lower() if words and _KIND(words[0]) else "audio", 0, "RTP/AVP", [])
+        media.unnamed[""] = 0
+        return media
+    protocol = words[2] if len(words) > 2 else ""
+    if protocol not in RTP_PROTOCOLS:
+        protocol = _protocol(protocol)
+        if protocol not in RTP_PROTOCOLS:
+            formats = list(dict.fromkeys(filter(_FORMAT, formats)))
+    return Media(words[0].lower(), port, protocol, formats, direction="")
+
+
+def _protocol(word: str) -> str:
+    """A transport protocol of RTP, however it is called, by its own name: RTP and DTLS are over UDP if nothing else is
+    said. ``RTP/AVP`` where there is no word."""
+    upper = word.upper()
+    if upper in RTP_PROTOCOLS:
+        return upper
+    words = [each for each in _WORDS(upper) if each not in ("UDP", "RTP")]
+    name = "/".join(words)
+    if f"RTP/{name}" in RTP_PROTOCOLS:
+        return f"RTP/{name}"
+    if name in ("TLS/SAVP", "TLS/SAVPF", "DTLS/SAVP", "DTLS/SAVPF"):
+        return f"UDP/TLS/RTP/{words[1]}"
+    return word if _PROTOCOL(word) else "RTP/AVP"

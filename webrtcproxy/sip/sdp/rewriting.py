@@ -5,12 +5,13 @@ Descriptions are octets here, as in messages and in commands to rtpengine.
 
 from __future__ import annotations
 
-from webrtcproxy.sip.sdp.description import Description, Media
+from webrtcproxy.sip.sdp.description import NOWHERE, Description, Media
 from webrtcproxy.sip.sdp.reading import BadSdp, read
 from webrtcproxy.sip.sdp.writing import write
 
 _DISCARD_PORT = 9
 _LOOPBACK = "127.0.0.1"
+_OF_ADDRESS = ("candidate", "end-of-candidates", "rtcp")
 
 
 def sent_nowhere(sdp: bytes) -> bytes:
@@ -30,6 +31,22 @@ def sent_nowhere(sdp: bytes) -> bytes:
     return write(described)
 
 
+def without_candidates(sdp: bytes) -> bytes:
+    """`sdp` as its sender would have written it before it had gathered candidates of ICE (RFC 8840 section 4.1.1).
+    Media without ICE, and what can't be read, stay as they are."""
+    if b"a=ice-ufrag:" not in sdp:
+        return sdp
+    try:
+        described = read(sdp)
+    except BadSdp:
+        return sdp
+    for media in described.media:
+        if media.is_usable and media.has("ice-ufrag"):
+            media.port, media.address = _DISCARD_PORT, NOWHERE
+            media.attributes = [each for each in media.attributes if each[0] not in _OF_ADDRESS]
+    return write(described)
+
+
 def offer_from_nowhere() -> bytes:
     """An offer to send audio from an address at which nobody is."""
     audio = Media("audio", _DISCARD_PORT, "RTP/AVP", ["0"], {"0": "PCMU/8000"}, address=_LOOPBACK, direction="sendonly")
@@ -45,12 +62,6 @@ def refuse_all(offer: bytes) -> bytes:
     for each in media:
         each.refuse()
     return write(Description(media))
-
-
-def as_answer(sdp: bytes) -> bytes:
-    """A description that may have been an offer, as an answer for rtpengine: if both ends leave the DTLS role open,
-    rtpengine is passive."""
-    return sdp.replace(b"a=setup:actpass", b"a=setup:active")
 
 
 def as_offer(sdp: bytes) -> bytes:

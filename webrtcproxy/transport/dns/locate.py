@@ -118,7 +118,7 @@ class Locator:
         """Find the hops to a host.
 
         :param host: a name or an IP address, IPv6 with or without brackets.
-        :param port: None for the port from SRV, or else the default of the transport.
+        :param port: None for the port from SRV, or else the default of the transport; 0 means the same.
         :param transport: None for the transport from NAPTR and SRV, or else UDP.
         :returns: fires with at least one Hop, in the order in which to try them; at once for an IP address and for a
             cached answer. Fails with a Refusal: 502 if there is no such host (RFC 3261 section 16.7 would have a 503
@@ -131,6 +131,7 @@ class Locator:
         top = name.rpartition(".")[2]
         if not can_be_found(name):
             return fail(Refusal(502, "Cannot Resolve Host"))
+        port = port or None
         if port is not None or top == name or top in _NO_DNS:
             return self._by_address(name, name, port, transport or "udp")
         plan = self._plans.get((name, transport))

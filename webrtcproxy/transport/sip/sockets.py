@@ -108,6 +108,7 @@ class SipSockets(Service):
         self._local = LocalAddresses(advertise)
         self._trunk_tls = trunk_tls or TrunkTls()
         self._ports: list[IListeningPort] = []
+        self._certificates: list[ReloadingCertificate] = []
         self._sockets: list[tuple[str, UdpTransport | TcpTransport]] = []
         self._best: dict[tuple[str, bool, bool], UdpTransport | TcpTransport] = {}
         self._listening = False
@@ -140,6 +141,7 @@ class SipSockets(Service):
         self._listening = False
         sockets, self._sockets = self._sockets, []
         self._best.clear()
+        self._certificates.clear()
         ports, self._ports = self._ports, []
         ending: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
         ending += [transport.stop() for _, transport in sockets if isinstance(transport, TcpTransport)]
@@ -159,6 +161,12 @@ class SipSockets(Service):
                 raise FlowLost(f"no {transport} socket of ours can send to {address.host}")
             self._best[key] = socket
         return socket.flow_to(address) if isinstance(socket, UdpTransport) else socket.flow_to(address, domain)
+
+    def reload(self) -> None:
+        """Read the certificates again, and what is presented to trunks and trusted of them."""
+        for certificate in self._certificates:
+            certificate.reload()
+        self._trunk_tls.reload()
 
     def cut(self, network: str) -> None:
         """Cut the connections of strangers in a banned network."""
@@ -226,6 +234,7 @@ class SipSockets(Service):
         slots = self._slots()
         transport = TlsTransport(self._reactor, self._receiver, self._local, self._trunk_tls, slots, self._metrics)
         certificate = ReloadingCertificate(self._reactor, KeyFiles.named(dict(line.files), self._client_ca))
+        self._certificates.append(certificate)
         self._listens(
             "tls", transport, immediate_write(self._bind_tcp(index, line, transport.server_factory(certificate)))
         )

@@ -34,9 +34,10 @@ class TcpFlow(Connection):
     :param via_transport: ``TCP`` or ``TLS``.
     :param connect: opens the connection; None if the peer has opened it.
     :param domain: the name that the certificate of the peer must contain, if we open the connection over TLS.
+    :ivar opened: whether the connection has been made.
     """
 
-    __slots__ = ("_closed", "_connect", "_protocol", "_queue", "_queued", "domain")
+    __slots__ = ("_closed", "_connect", "_protocol", "_queue", "_queued", "domain", "opened")
 
     browser = False
 
@@ -56,6 +57,7 @@ class TcpFlow(Connection):
         self._queue: list[bytes] = []
         self._queued = 0
         self._closed = False
+        self.opened = False
 
     @property
     def closed(self) -> bool:
@@ -89,6 +91,7 @@ class TcpFlow(Connection):
     def connected(self, protocol: Writer) -> None:
         """The connection is made: send the queued messages. Called by the protocol."""
         self._protocol = protocol
+        self.opened = True
         waiting, self._queue = self._queue, []
         for data in waiting:
             protocol.write(data)

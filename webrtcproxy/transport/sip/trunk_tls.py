@@ -15,12 +15,15 @@ from twisted.internet.ssl import (
     platformTrust,
     trustRootFromCertificates,
 )
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from webrtcproxy.config import ClientTls, ConfigError, Trunk
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.fingerprint import Fingerprint, fingerprint
 from webrtcproxy.transport.certificate import CERTIFICATE, reason_of
+
+log = Logger()
 
 MAX_DOMAINS = 256
 """Domains whose settings are cached; bounded, since browsers may choose them."""
@@ -42,6 +45,7 @@ class TrunkTls:
         self._settings: dict[str, ClientTls] = {}
         self._names = [frozenset(server.host for server in trunk.servers) for trunk in trunks]
         self._creators: BoundedDict[str, tuple[Fingerprint, IOpenSSLClientConnectionCreator]] = BoundedDict(MAX_DOMAINS)
+        self._unusable: BoundedDict[str, Fingerprint] = BoundedDict(MAX_DOMAINS)
         for trunk in trunks:
             if trunk.may_be_tls:
                 self._settings.update((server.host, trunk.tls) for server in trunk.servers)
@@ -54,18 +58,49 @@ class TrunkTls:
         """Begins handshakes with a server whose certificate must contain `domain`, a host name or an IP address.
 
         The certificate must contain it in its subjectAltName, and be issued by an authority of the trunk's ``tls-ca``
-        or, without that option, of the system. Files that have changed are read again.
+        or, without that option, of the system. Files that have changed are read again; if
+        they can't be used, what was read before stays.
 
-        :raises Exception: a file can't be read, or has no usable content.
+        :raises Exception: a file can't be read or has no usable content, and nothing was read before.
         """
         tls = self._settings.get(domain, _PLAIN)
         seen = fingerprint(tls.ca, tls.certificate, tls.key)
         kept = self._creators.get(domain)
         if kept is not None and kept[0] == seen:
             return kept[1]
-        creator = _creator(domain, tls)
+        try:
+            creator = _creator(domain, tls)
+        except Exception as error:
+            if kept is None:
+                raise
+            if self._unusable.get(domain) != seen:
+                self._unusable[domain] = seen
+                _log_unusable(domain, tls, error)
+            return kept[1]
         self._creators[domain] = seen, creator
         return creator
+
+    def reload(self) -> None:
+        """Read all files of trunks now, whether they have changed or not, and the authorities of the system before the
+        next connection. A file that can't be used is logged as an error, and what was read before stays."""
+        for domain in tuple(self._creators):
+            if self._settings.get(domain, _PLAIN) == _PLAIN:
+                del self._creators[domain]
+        for domain, tls in self._settings.items():
+            if tls == _PLAIN:
+                continue
+            try:
+                creator = _creator(domain, tls)
+            except Exception as error:
+                _log_unusable(domain, tls, error)
+            else:
+                self._creators[domain] = fingerprint(tls.ca, tls.certificate, tls.key), creator
+
+
+def _log_unusable(domain: str, tls: ClientTls, error: Exception) -> None:
+    files = ", ".join(str(path) for path in (tls.ca, tls.certificate, tls.key) if path is not None)
+    why = error.strerror if isinstance(error, OSError) and error.strerror else reason_of(error)
+    log.error("TLS with {domain} stays as it was, {files} can't be used: {why}", domain=domain, files=files, why=why)
 
 
 def _creator(domain: str, tls: ClientTls) -> IOpenSSLClientConnectionCreator:

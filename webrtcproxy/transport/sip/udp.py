@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.error import MessageLengthError
-from twisted.internet.interfaces import IUDPTransport
+from twisted.internet.interfaces import IHalfCloseableDescriptor, IUDPTransport
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import alsoProvides
 
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import FlowLost
@@ -17,6 +20,7 @@ from webrtcproxy.sip.message import Request, read
 from webrtcproxy.sip.stream import PING, PONG
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses
+from webrtcproxy.transport.sip.icmp import ask_for_errors, read_errors
 from webrtcproxy.transport.source import stamp_received, unmapped
 
 log = Logger()
@@ -31,6 +35,10 @@ FLOWS = 4096
 """Flows that one socket caches; they are values, so a dropped one is simply made again."""
 
 KEEP_ALIVES = frozenset((b"", b"\0", PONG, PING, b"\0\0\0\0"))
+
+
+def _ignore(reason: Failure) -> None:
+    """UDP has no half to close."""
 
 
 def _nothing() -> None:
@@ -52,6 +60,7 @@ class UdpFlow:
     __slots__ = ("_destination", "_hash", "_transport", "peer", "sent_by")
 
     reliable = False
+    opened = True
     browser = False
     via_transport = "UDP"
 
@@ -109,6 +118,7 @@ class UdpTransport(DatagramProtocol):
         self._local = local
         self._flows: BoundedDict[tuple[str, int, int], UdpFlow] = BoundedDict(FLOWS)
         self._kernel: socket.socket | None = None
+        self._has_read = False
         self.closed = True
         self.address = Address("", 0)
         self.stopped: Callable[[], None] = _nothing
@@ -124,6 +134,7 @@ class UdpTransport(DatagramProtocol):
         if kernel is not None:
             kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER)
+            self._take_errors(transport, kernel)
 
     def stopProtocol(self) -> None:
         """The socket is closed."""
@@ -143,15 +154,58 @@ class UdpTransport(DatagramProtocol):
         if self.closed:
             raise FlowLost("the socket is closed")
         try:
-            if self._kernel is not None:  # Twisted checks three times whether this is an IP address
-                self._kernel.sendto(data, destination)
-            else:
+            if self._kernel is None:
                 self._socket().write(data, destination)
+                return
+            try:
+                self._kernel.sendto(data, destination)  # Twisted checks three times whether this is an IP address
+            except OSError:
+                self._kernel.sendto(data, destination)  # the error may have been that of an earlier datagram
         except (OSError, MessageLengthError, ValueError, OverflowError) as error:
             raise FlowLost(f"{destination[0]} port {destination[1]}: {error}") from error
 
+    def _take_errors(self, port: Any, kernel: socket.socket) -> None:
+        """Have the ICMP errors of the socket read: without that, its reactor would close it with the first one."""
+        read = port.doRead
+
+        def do_read() -> None:
+            self._has_read = False
+            try:
+                read()
+            except OSError as error:
+                log.debug("{flow}: {why}", flow=self.address, why=error)
+            if not self._has_read and not self.closed:
+                self._read_errors()
+
+        def read_lost(reason: Failure) -> None:
+            if self.closed or not self._read_errors():
+                port.connectionLost(reason)
+            elif not self.closed:
+                port.startReading()
+
+        port.doRead = do_read
+        port.readConnectionLost = read_lost
+        port.writeConnectionLost = _ignore
+        alsoProvides(port, IHalfCloseableDescriptor)
+        ask_for_errors(kernel)
+
+    def _read_errors(self) -> bool:
+        """Take the ICMP errors that wait.
+
+        :returns: whether there was any.
+        """
+        errors = [] if self._kernel is None else list(read_errors(self._kernel))
+        for undelivered in filter(None, errors):
+            quoted, host, why = undelivered
+            try:
+                self._receiver.undelivered(quoted, unmapped(host), why)
+            except Exception:
+                log.failure("An ICMP error could not be handled")
+        return bool(errors)
+
     def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
         """A datagram from `addr` has arrived."""
+        self._has_read = True
         if data in KEEP_ALIVES:
             return
         try:

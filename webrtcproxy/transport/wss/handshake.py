@@ -155,19 +155,19 @@ def _one(headers: Headers, name: str) -> str | None:
 
     :raises HandshakeRejected: 400 if it appears more often.
     """
-    values = _values(headers, name)
+    values = header_values(headers, name)
     if len(values) > 1:
         raise HandshakeRejected(400, f"{name.title()} is there more than once")
     return values[0].strip() if values else None
 
 
-def _values(headers: Headers, name: str) -> list[str]:
-    """The values of a header; any octets are decoded."""
+def header_values(headers: Headers, name: str) -> list[str]:
+    """The values of a header; any octets are decoded, which Twisted itself does with UTF-8 only."""
     return [value.decode("latin-1") for value in headers.getRawHeaders(name.encode()) or []]
 
 
 def _list(headers: Headers, name: str) -> list[str]:
-    return [item.strip() for value in _values(headers, name) for item in value.split(",") if item.strip()]
+    return [item.strip() for value in header_values(headers, name) for item in value.split(",") if item.strip()]
 
 
 def _tokens(headers: Headers, name: str) -> list[str]:

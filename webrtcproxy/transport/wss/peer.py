@@ -10,7 +10,7 @@ from twisted.web.server import Request
 from webrtcproxy.config import Network
 from webrtcproxy.config.addresses import ip
 from webrtcproxy.transport.source import address_of
-from webrtcproxy.transport.wss.handshake import forwarded_for
+from webrtcproxy.transport.wss.handshake import forwarded_for, header_values
 
 
 class HttpPeer(NamedTuple):
@@ -44,5 +44,5 @@ def _is_tls_in_front(request: Request, at_socket: str, trusted: Collection[Netwo
     address = ip(at_socket)
     if address is None or not any(address in network for network in trusted):
         return False
-    protocols = request.requestHeaders.getRawHeaders("X-Forwarded-Proto") or []
+    protocols = header_values(request.requestHeaders, "X-Forwarded-Proto")
     return bool(protocols) and protocols[-1].rpartition(",")[2].strip().lower() in ("https", "wss")

@@ -24,8 +24,9 @@ from twisted.web.server import NOT_DONE_YET, Request
 from webrtcproxy.config import WssConfig
 from webrtcproxy.config.addresses import network_of
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.runtime.loop_lag import HELD_UP
 from webrtcproxy.runtime.metrics import Metrics
-from webrtcproxy.transport.certificate import server_endpoint
+from webrtcproxy.transport.certificate import reload_certificates, server_endpoint
 from webrtcproxy.transport.connection import ConnectionLimits, TcpReactor
 from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses
@@ -61,6 +62,9 @@ PARTS = 10
 """The browsers are checked in this many groups, one after the other, so that the cost of pings and pongs is spread
 evenly even if thousands of browsers connected at once."""
 
+RETRY_AFTER = "10"
+"""Seconds after which a stopping proxy is likely to be available again."""
+
 LOGIN_TIME = 30.0
 """Seconds that a browser has to log in, where others wait for its place."""
 
@@ -85,6 +89,7 @@ class WebSocketServer(Service):
     :param login: logs browsers in; None where they do so by SIP only.
     :ivar is_needed: whether a flow is that of a browser that has logged in or registered, or has a dialog. Where there
         is no room, one that is not makes room, so that no stranger keeps others out.
+    :ivar is_draining: whether the proxy is about to stop: nobody who connects is let in then.
     """
 
     name = "wss"
@@ -124,8 +129,11 @@ class WebSocketServer(Service):
         self._ports: list[IListeningPort] = []
         self._sockets: dict[SipWebSocket, float] = {}
         self.is_needed: Callable[[Flow], bool] = lambda flow: True
+        self.is_draining: Callable[[], bool] = lambda: False
         self._unchecked: list[SipWebSocket] = []
         self._part = 1
+        self._looked_at = 0.0
+        self._reading_since = 0.0
         self.closings = 0
         self._heartbeat = LoopingCall(self._check_alive)
         self._heartbeat.clock = reactor
@@ -156,6 +164,7 @@ class WebSocketServer(Service):
             log.warn("Autobahn runs without NVX: each message costs several times as much CPU")
         if self.config.ping:
             every = max(min(self.config.ping, self.config.ping_timeout) / 4, 0.25)
+            self._looked_at = self.reactor.seconds()
             self._heartbeat.start(every / PARTS, now=False)
 
     def stopService(self) -> Deferred[None]:
@@ -173,6 +182,10 @@ class WebSocketServer(Service):
             emptied = self._emptied = Deferred()
         return gatherResults([*closing, self.site.close_all(), emptied]).addCallback(lambda _: None)
 
+    def reload(self) -> None:
+        """Read the certificates again."""
+        reload_certificates(self._endpoints)
+
     def upgrade(self, request: Request) -> Deferred[None]:
         """Turn a request for a WebSocket into one.
 
@@ -186,8 +199,7 @@ class WebSocketServer(Service):
             raise HandshakeRejected(405, "A WebSocket begins with GET")
         if request.clientproto != b"HTTP/1.1":
             raise HandshakeRejected(400, "A WebSocket begins with HTTP/1.1")
-        if not self._listening:
-            raise HandshakeRejected(503, "The service is ending")
+        self._check_running()
         key = check(request.requestHeaders, self._origins)
         peer = self.client_of(request)
         if self._login is None:
@@ -202,8 +214,7 @@ class WebSocketServer(Service):
 
         :param logged_in: called with its flow.
         """
-        if not self._listening:
-            raise HandshakeRejected(503, "The service is ending")
+        self._check_running()
         socket = self._factory.connection(peer)
         transport = cast(Channel, request.channel).release_transport()
         if isinstance(transport, ProtocolWrapper):  # TLS
@@ -215,6 +226,11 @@ class WebSocketServer(Service):
         socket.dataReceived(for_autobahn(key))
         if logged_in is not None and socket.flow is not None:
             logged_in(socket.flow)
+
+    def _check_running(self) -> None:
+        """Refuse whoever connects while the proxy is stopping, or about to."""
+        if not self._listening or self.is_draining():
+            raise HandshakeRejected(503, "The service is ending", [("Retry-After", RETRY_AFTER)], "overload")
 
     def client_of(self, request: Request) -> Address:
         """The address of the client of an HTTP request, perhaps from X-Forwarded-For, and the port at the socket."""
@@ -298,8 +314,11 @@ class WebSocketServer(Service):
             self._unchecked = list(self._sockets)
             self._part = ceil(len(self._unchecked) / PARTS)
         now = self.reactor.seconds()
+        if now - self._looked_at >= (self._heartbeat.interval or 0.0) + HELD_UP:
+            self._reading_since = now  # before, nothing was read, whatever they have sent
+        self._looked_at = now
         for _ in range(min(self._part, len(self._unchecked))):
-            self._unchecked.pop().check_alive(now)
+            self._unchecked.pop().check_alive(now, self._reading_since)
 
 
 class _Site(BoundedSite):

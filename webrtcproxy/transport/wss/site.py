@@ -36,6 +36,10 @@ RESPONSE = 60.0
 LINGER = 5.0
 """Seconds between closing a connection and aborting it."""
 
+STOPPING = 0.5
+"""The same where the service stops, for one that nothing is sent on: a browser keeps such a connection for its next
+request, and does not notice that it is being closed."""
+
 
 SECURITY_HEADERS: Final = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
@@ -179,6 +183,13 @@ class Channel(HTTPChannel):
         self._closing = True
         self.setTimeout(LINGER)
 
+    def end(self) -> None:
+        """The service stops."""
+        idle = not self.requests
+        self.loseConnection()
+        if idle:
+            self.setTimeout(STOPPING)
+
     def timeoutConnection(self) -> None:
         """The timeout has expired."""
         if self._closing:
@@ -288,7 +299,7 @@ class BoundedSite(QuietSite):
     def close_all(self) -> Deferred[None]:
         """Close all HTTP connections; fires when all are closed."""
         for channel in list(self._open):
-            channel.loseConnection()
+            channel.end()
         return DeferredList(list(self._open.values())).addCallback(lambda _: None)
 
 

@@ -313,16 +313,18 @@ class SipWebSocket(WebSocket):
         self._ignoring = True
         self.dropConnection(abort=True)
 
-    def check_alive(self, now: float) -> None:
+    def check_alive(self, now: float, reading_since: float = 0.0) -> None:
         """Ping a peer that has been silent for a while; cut one that does not respond to a ping. Called by the owner.
 
         :param now: the time, by the clock of the owner.
+        :param reading_since: since when everything that arrives is read; before, a peer was not silent.
         """
         config = self.owner.config
-        silent = now - self.last_received
+        last_sign = max(self.last_received, reading_since)
+        silent = now - last_sign
         if silent >= config.ping + config.ping_timeout:
             self.cut("it does not answer pings")
-        elif silent >= config.ping and self.last_pinged <= self.last_received:
+        elif silent >= config.ping and self.last_pinged <= last_sign:
             self.last_pinged = now
             if self.state == _OPEN:
                 self.transport.write(PING_FRAME)

@@ -1,0 +1,153 @@
+"""Keys in descriptions, with the real rtpengine and a scripted trunk (RFC 4568; corners.rst 3: Transport protocol)."""
+
+from __future__ import annotations
+
+from re import sub
+
+from tests.integration.media import CHROME, MediaCase, browser_answer
+from tests.integration.test_media import sdp
+from tests.sip.sdp.test_keys import LENGTHS, SUITE, key
+from tests.support.real.case import RealCase
+from tests.support.real.dialog import Calling, Dialog
+from tests.support.real.softphone import Peer
+from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER
+from tests.support.sdp import lines
+from webrtcproxy.config import TrunkMedia
+from webrtcproxy.media.profile import profiles_of
+from webrtcproxy.runtime.errors import NgRefused
+
+
+def secure(*keys: str) -> bytes:
+    """A trunk's description with these."""
+    return (
+        sdp(40000, (0, 101)).replace(b"RTP/AVP", b"RTP/SAVP")
+        + "".join(f"a=crypto:{each}\r\n" for each in keys).encode()
+    )
+
+
+def chosen(description: bytes) -> list[list[str]]:
+    """Tag and suite of each key."""
+    return [line.removeprefix("a=crypto:").split()[:2] for line in lines(description, "a=crypto")]
+
+
+USELESS = (
+    key(1, "NULL_HMAC_SHA1_80", 30), key(1, "X", 30), key(octets=16), key(octets=46), key()[:-1] + "-",
+    key(rest=" UNENCRYPTED_SRTP"), key(rest=" UNENCRYPTED_SRTCP"), key(rest=" UNAUTHENTICATED_SRTP"), key(rest=" FOO"),
+    key(rest=" KDR=4"), key(rest="|2^20|1:4;inline:" + "A" * 40 + "|2^20|2:4"),
+)  # fmt: skip
+
+
+class Keys(MediaCase):
+    """What rtpengine agrees to with a trunk that encrypts."""
+
+    to, back = profiles_of(TrunkMedia(srtp=True))
+
+    async def answered(self, *keys: str) -> list[list[str]]:
+        """What a trunk that offers these is answered."""
+        self.session = self.nodes.session("call")
+        self.addCleanup(self.session.delete)
+        await self.offer(secure(*keys), self.back)
+        return chosen(await self.answer(browser_answer("AAAA", 50001, mid="1"), self.to))
+
+    async def test_suites(self) -> None:
+        """Each suite that is taken for usable rtpengine has, and answers with the tag that was offered; with lifetime,
+        identifier and harmless parameters, too, and with keys beside it that can't be used."""
+        for suite in LENGTHS:
+            self.assertEqual([["7", suite]], await self.answered(key(7, suite)))
+            self.assertEqual([["7", suite]], await self.answered(key(7, suite).rstrip("=")))
+        for rest in ("|2^20|1:4", "|1:1", "|2^48", "|255:128", " WSH=64 -X=y", " KDR=0"):
+            self.assertEqual([["5", SUITE]], await self.answered(key(5, rest=rest)))
+        for useless in USELESS:
+            self.assertEqual([["2", SUITE]], await self.answered(useless, key(2)))
+
+    async def test_useless(self) -> None:
+        """An offer with nothing else is refused, and so is an answer."""
+        for useless in USELESS:
+            with self.assertRaises(NgRefused):
+                await self.offer(secure(useless), self.back)
+        self.session = self.nodes.session("call")
+        self.addCleanup(self.session.delete)
+        tags = {suite: int(tag) for tag, suite in chosen(await self.offer(CHROME, self.to))}
+        for useless in USELESS:
+            with self.assertRaises(NgRefused):
+                await self.answer(secure(useless.replace("1 ", f"{tags[SUITE]} ", 1)), self.back)
+        for suite, tag in tags.items():
+            for other in ("AES_256_CM_HMAC_SHA1_32", *tags):
+                if other != suite:
+                    with self.assertRaises(NgRefused):
+                        await self.answer(secure(key(tag, other)), self.back)
+        with self.assertRaises(NgRefused):
+            await self.answer(secure(key(99)), self.back)
+        await self.answer(secure(key(99), key(tags[SUITE])), self.back)
+
+    async def test_changed_later(self) -> None:
+        """A later offer, and the answer to it, keep tag and suite, whoever makes it and whatever the tag was."""
+        self.assertEqual([["7", SUITE]], await self.answered(key(7)))
+        held = await self.offer(CHROME.replace(b"sendrecv", b"sendonly"), self.to, from_tag="B")
+        self.assertEqual(["7", SUITE], chosen(held)[0])
+        await self.answer(secure(key(7)), self.back, from_tag="B", to_tag="A")
+        await self.offer(secure(key(7)), self.back)
+        answer = await self.answer(browser_answer("AAAA", 50001, mid="1"), self.to)
+        self.assertEqual([["7", SUITE]], chosen(answer))
+
+
+class Calls(RealCase):
+    """Calls to and from a trunk that encrypts."""
+
+    changes = (
+        ("host = 127.0.0.1:@plain@", "host = 127.0.0.1:@plain@\nmedia = srtp"),
+        ("host = pbx.test", "host = pbx.test\nmedia = srtp"),
+    )
+
+    async def test_answers(self) -> None:
+        """The trunk answers with a key that it was not offered: it gets BYE, the browser 488 (RFC 4568 section
+        5.1.3), and no session is left at rtpengine."""
+        browser, trunk = await self.browser(), await self.peer()
+        for answer in (secure(), secure(key(99)), secure(key(1, "AES_CM_128_HMAC_SHA1_32")), secure(USELESS[0])):
+            calling = browser.invite(f"sip:echo@{self.plain}")
+            callee = trunk.accept(await trunk.request("INVITE"), answer)
+            self.assertEqual(488, (await calling.final()).status)
+            await trunk.request("ACK")
+            await callee.hung_up()
+        await self.rtpengine.assert_empty()
+
+    async def test_ice_restart(self) -> None:
+        """A browser on a new network is no matter of the trunk's (corners.rst 3: ICE restart), though rtpengine has
+        further keys to offer; whoever has called."""
+        browser, trunk, caller = await self.registered(), await self.peer(), await self.kamailio_peer()
+        calling = browser.invite(f"sip:echo@{self.plain}")
+        invite = await trunk.request("INVITE")
+        ((tag, _),) = (each for each in chosen(invite.body) if each[1] == SUITE)
+        callee = trunk.accept(invite, secure(key(tag)))
+        dialog = await calling.answered()
+        await trunk.request("ACK")
+        await self.restart(dialog, CHROME_OFFER, trunk)
+        await self.hang_up(dialog, callee)
+        calling = caller.invite("sip:alice@pbx.test", body=secure(key(4, "AES_CM_128_HMAC_SHA1_32"), key(2)))
+        called = browser.accept(await browser.request("INVITE"))
+        dialog = await calling.answered()
+        await browser.request("ACK")
+        await self.restart(called, CHROME_ANSWER.replace(b"setup:active", b"setup:actpass"), caller)
+        await self.hang_up(dialog, called)
+
+    async def restart(self, of: Dialog, offer: bytes, other: Peer) -> None:
+        """An ICE restart of a browser, of which the other side learns nothing."""
+        asked = of.send("INVITE", body=sub(rb"a=(ice-ufrag|ice-pwd):.*\r", rb"a=\1:abcdabcdabcdabcdabcdabcd\r", offer))
+        self.assertEqual(200, (await Calling(of.phone, asked, True).final()).status)
+        of.ack()
+        await other.silence(0.3)
+
+    async def test_offers(self) -> None:
+        """One that calls with nothing but what can't be used gets 488; with another key beside it, it is answered with
+        that."""
+        browser, trunk = await self.registered(), await self.kamailio_peer()
+        for useless in USELESS[:3]:
+            self.assertEqual(488, (await trunk.invite("sip:alice@pbx.test", body=secure(useless)).final()).status)
+        calling = trunk.invite("sip:alice@pbx.test", body=secure(USELESS[0], key(2)))
+        called = browser.accept(await browser.request("INVITE"))
+        final = await calling.final()
+        self.assertEqual([["2", SUITE]], chosen(final.body))
+        caller = Dialog.of_caller(trunk, calling.invite, final)
+        caller.ack()
+        await browser.request("ACK")
+        await self.hang_up(caller, called)
