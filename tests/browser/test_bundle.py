@@ -156,14 +156,14 @@ class WithFirefox(Bundled):
 
     library = "jssip"
 
-    async def page(self, user: str, video: bool = False) -> Phone:
+    async def page(self, user: str, video: bool = False, ice: dict[str, str] | None = None) -> Phone:
         """Bob's is in Chromium."""
         case: Any = self
         firefox = case.tools
         if user == "bob":
             case.tools = case._chromium
         try:
-            return await super().page(user, video)
+            return await super().page(user, video, ice)
         finally:
             case.tools = firefox
 
