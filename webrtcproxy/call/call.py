@@ -200,6 +200,8 @@ class Call:
             transaction.reply(200)
             self.bye_arrived(leg, request)
             return
+        if not self.answered:
+            self._answer_early_challenges(leg)
         if request.method in ("INVITE", "UPDATE"):
             if self._transfer is not None and (request.body or request.method == "INVITE"):
                 raise Refusal(491)
@@ -232,6 +234,13 @@ class Call:
             self._session.answer_relayed()
         else:
             self._hung_up(leg, bye)
+
+    def _answer_early_challenges(self, leg: Leg) -> None:
+        """A request within an early dialog may lead to one to the caller, which a trunk may challenge as in the call
+        that is up."""
+        callee = self.other(leg) if leg is self._caller else leg
+        if callee is not None:
+            self._caller.answer_challenges_for(callee)
 
     def _request_before_answer(self, leg: Leg, transaction: ServerTransaction) -> None:
         """Handle a request of a caller without a 2xx: it is for the early dialog whose response the caller got last."""
