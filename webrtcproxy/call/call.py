@@ -33,7 +33,6 @@ from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.media.placement import Loss
 from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.runtime.errors import BadDescription, NgError, Refusal
-from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import is_secure
@@ -68,7 +67,7 @@ class Call:
         permitted: PermittedCall,
     ) -> None:
         request = transaction.request
-        contact_user = context.worker_prefix + random_token(8)
+        contact_user = context.new_token()
         contact = contact_on(transaction.flow, contact_user, is_secure(request.uri))
         dialog = Dialog.from_request(request, transaction.to_tag, contact)  # raises before anything is begun
         self._context = context

@@ -57,7 +57,6 @@ from webrtcproxy.invite.call_during_setup import CallDuringSetup
 from webrtcproxy.invite.fork_answers import EarlyOffer, EarlySdp, ForkAnswers, check_unanswered
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import BadResponse, Refusal
-from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.session.description import sdp_in
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
@@ -96,6 +95,7 @@ class InitialOfferAnswer:
         self.branch = ""
         self.provisionals = ReliableProvisionals(context.transactions.schedule, transaction, self._unacknowledged)
         self._schedule = context.transactions.schedule
+        self._new_tag = context.new_token
         self._legs = legs
         self._transaction = transaction
         self._caller = caller
@@ -167,7 +167,7 @@ class InitialOfferAnswer:
             self.check_wanted()
         self.provisionals.stop()
         if self._new_fork:
-            self._transaction.to_tag = random_token(8)
+            self._transaction.to_tag = self._new_tag()
             self._legs.rename(self._caller, self._transaction.to_tag)
         return sdp
 
