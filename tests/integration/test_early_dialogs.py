@@ -3,16 +3,22 @@ with scripted trunks and browsers and rtpengine."""
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
+from twisted.internet.ssl import PrivateCertificate
+
 from tests.integration.test_malformed import trunk_registers
+from tests.support.authority import Authority
 from tests.support.real import digest
 from tests.support.real.case import LAB, RealCase
 from tests.support.real.dialog import Calling, Dialog
-from tests.support.real.ports import LOOPBACK
+from tests.support.real.ports import LOOPBACK, free_port
 from tests.support.real.softphone import Browser, Peer
 from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER, PLAIN_SDP, Endpoint
+from tests.support.real.stream import StreamPeer
 from webrtcproxy.sip.message import Request, Response
 
 ALLOW = ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE, PRACK")
@@ -206,3 +212,123 @@ class WhoMayAsk(EarlyCase):
             trunk.reply(shown, 200)
             await self.ended(call)
             self.unseen(call)
+
+
+LISTEN = "udp:{sip}:interface=127.0.0.1"
+
+
+class WhereItIs(EarlyCase):
+    """A trunk whose INVITE, or 183 to ours, says that it is reached at another port, by UDP, TCP or TLS (field.rst K:
+    Transport of the target)."""
+
+    elsewhere: Peer | StreamPeer
+    said = 0
+    authority: ClassVar = Authority(Path(tempfile.mkdtemp(prefix="webrtcproxy-authority-")))
+    tls: ClassVar = free_port()
+    changes: ClassVar = (
+        ("level = info", "level = debug"),
+        (LISTEN, f"{LISTEN}\n  tcp:{{sip}}:interface={LOOPBACK}\n  "
+         f"tls:{tls}:interface={LOOPBACK}:privateKey=key.pem:certKey=cert.pem"),
+        ("host = 127.0.0.1:@plain@\n", f"host = 127.0.0.1:@plain@\npass-identity = yes\ntls-ca = {authority.file}\n"),
+    )  # fmt: skip
+
+    async def places(self) -> list[Peer | StreamPeer]:
+        """Where else it is reached."""
+        key, certificate = self.authority.issue(LOOPBACK)
+        pair = PrivateCertificate.loadPEM(certificate.read_bytes() + key.read_bytes())
+        found: list[Peer | StreamPeer] = [await self.peer(free_port())]
+        for stream in (StreamPeer(free_port()), StreamPeer(free_port(), pair)):
+            stream.ladder = self.ladder
+            stream.listen()
+            self.addCleanup(stream.close)
+            found.append(stream)
+        return found
+
+    def kind(self, place: Endpoint) -> str:
+        """The transport in the Via of what comes to it."""
+        return "UDP" if isinstance(place, Peer) else "TLS" if "tls" in place.contact else "TCP"
+
+    async def shown(self, page: Dialog, place: Endpoint) -> None:
+        """The page says who it is: the UPDATE comes there. So does an INFO, whose 200 follows that to the UPDATE."""
+        self.said += 1
+        identity = (IDENTITY, f"<sip:zoe-{self.said}@{self.host}>")
+        self.assertEqual(200, (await page.ask("UPDATE", [ALLOW, identity])).status)
+        update = await place.request("UPDATE")
+        self.assertEqual(([identity[1]], self.kind(place)), (asserted(update), update.via.transport))
+        place.reply(update, 200)
+        sent = page.send("INFO", [("Content-Type", "text/plain")], b"1")
+        place.reply(await place.request("INFO"), 200)
+        self.assertEqual(200, (await page.phone.response(sent)).status)
+
+    async def test_call_out(self) -> None:
+        """PRACK, UPDATE, the ACK of the 200 and BYE go there; CANCEL and the ACK of the 487 where the INVITE went. The
+        200, or an UPDATE of the trunk's, may say that it is elsewhere again."""
+        trunk = await self.peer()
+        home = trunk.contact
+        for place in await self.places():
+            self.elsewhere = place
+            for end in ("cancelled", "answered", "answered at home", "moved home"):
+                trunk.contact = place.contact
+                call = await self.ringing(trunk, inward=False)
+                trunk.contact = home
+                await self.shown(call.caller, place)
+                if end == "moved home":
+                    await self.moves(call.callee, place, home)
+                    await self.shown(call.caller, trunk)
+                if end == "cancelled":
+                    call.calling.cancel()
+                    trunk.reply(await trunk.request("CANCEL"), 200)
+                    trunk.reply(call.invite, 487)
+                    self.assertEqual(487, (await call.calling.final()).status)
+                    await trunk.request("ACK")
+                    continue
+                there: Peer | StreamPeer = place if end == "answered" else trunk
+                trunk.contact = there.contact
+                trunk.reply(call.invite, 200, headers=[ALLOW], body=PLAIN_SDP)
+                self.assertEqual(200, (await call.calling.final()).status)
+                number, call.caller.cseq = call.caller.cseq, 1
+                call.caller.ack()
+                call.caller.cseq = number
+                self.assertEqual(self.kind(there), (await there.request("ACK")).via.transport)
+                call.callee.phone = there
+                await self.hang_up(call.caller, call.callee)
+
+    async def test_call_in(self) -> None:
+        """So do UPDATE and BYE in a call that came in; responses go where the INVITE came from, and CANCEL is taken
+        from there."""
+        trunk = await self.peer()
+        home = trunk.contact
+        for place in await self.places():
+            self.elsewhere = place
+            for end in ("cancelled", "answered", "moved home"):
+                trunk.contact = place.contact
+                call = await self.ringing(trunk, inward=True)
+                trunk.contact = home
+                await self.shown(call.callee, place)
+                if end == "moved home":
+                    await self.moves(call.caller, trunk, home)
+                    await self.shown(call.callee, trunk)
+                if end == "cancelled":
+                    call.calling.cancel()
+                    browser = call.callee.phone
+                    browser.reply(await browser.request("CANCEL"), 200)
+                    browser.reply(call.invite, 487)
+                    self.assertEqual(487, (await call.calling.final()).status)
+                    continue
+                await self.answered(call)
+                await self.shown(call.callee, place if end == "answered" else trunk)
+                call.caller.phone = place if end == "answered" else trunk
+                await self.hang_up(call.callee, call.caller)
+
+    async def moves(self, dialog: Dialog, by: Endpoint, contact: str) -> None:
+        """The trunk says in an UPDATE that it is reached elsewhere."""
+        dialog.phone, by.contact, before = by, contact, by.contact
+        self.assertEqual(200, (await dialog.ask("UPDATE", [ALLOW])).status)
+        by.contact = before
+
+    async def pracked(self, callee: Endpoint) -> None:
+        place = self.elsewhere if isinstance(callee, Peer) else callee
+        prack = await place.request("PRACK")
+        if place is self.elsewhere:
+            self.assertEqual(self.kind(place), prack.via.transport)
+        place.reply(prack, 200)
