@@ -150,7 +150,7 @@ class Call:
     def _complete_media(self) -> None:
         callee = self._offer_answer.callee
         if callee is not None:
-            self._session.complete_media(self._caller, callee)
+            self._session.complete_media(self._caller, callee, self._offer_answer.is_callee_behind)
 
     @property
     def caller(self) -> Leg:
