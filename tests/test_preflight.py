@@ -10,7 +10,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -79,7 +85,8 @@ class PreflightTests(SynchronousTestCase):
             self.assertEqual(self.told(f"transport = tls\n{files}", sip=sip), [])
 
     def test_swapped(self) -> None:
-        """The certificate for the key and the other way round, in each section, without a traceback."""
+        """The certificate for the key and the other way round, in each section, without a traceback (field.rst Y3: Key
+        and certificate swapped)."""
         swapped = "privateKey=tls/cert.pem:certKey=tls/key.pem"
         for line, told in (
             (2, self.told(wss=f"ssl:0:{swapped}")),
@@ -107,11 +114,38 @@ class PreflightTests(SynchronousTestCase):
             self.assertIn(f"{self.path}:10: [trunk a] tls-certificate: ", line)
             self.assertIn("key too small", line)
 
+    def test_pair_of_a_trunk(self) -> None:
+        """A pair of a trunk that is none is told once, and nobody is asked for the password of a key (field.rst Y3: Key
+        and certificate swapped)."""
+        key = load_pem_private_key((self.folder / "tls" / "key.pem").read_bytes(), None)
+        locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+        (self.folder / "locked.pem").write_bytes(locked)
+        write_certificate(self.folder / "other")
+        for own, certificate, told in (
+            ("locked.pem", "tls/cert.pem", "has a password"),
+            ("other/key.pem", "tls/cert.pem", "does not belong"),
+            ("tls/cert.pem", "tls/key.pem", "swap the two"),
+        ):
+            (line,) = self.told(f"tls-key = {own}\ntls-certificate = {certificate}\n", check=True)
+            self.assertIn(told, line)
+
+    def test_marked_files(self) -> None:
+        """Certificates and keys with a byte order mark, as editors write it, are loaded (field.rst Y2: Byte order
+        mark)."""
+        for name in ("key.pem", "cert.pem"):
+            (self.folder / name).write_bytes(b"\xef\xbb\xbf" + (self.folder / "tls" / name).read_bytes())
+        pair = "privateKey=key.pem:certKey=cert.pem"
+        ours = "tls-certificate = cert.pem\ntls-key = key.pem\ntls-ca = cert.pem\n"
+        for check in (False, True):
+            sip = f"tls:0:interface=127.0.0.1:{pair}"
+            self.assertEqual(self.told(ours, wss=f"ssl:0:interface=127.0.0.1:{pair}", sip=sip, check=check), [])
+
     def self_signed(self, *, check: bool = False) -> list[str]:
         return self.told(wss="ssl:0:interface=127.0.0.1", check=check)
 
     def test_self_signed(self) -> None:
-        """Where a line names no certificate the start makes one, for its owner alone; --check writes nothing."""
+        """Where a line names no certificate the start makes one, for its owner alone; --check writes nothing (field.rst
+        Y1: Sample in a clone)."""
         folder = self.folder / "self-signed"
         self.assertEqual(self.self_signed(check=True), [])
         self.assertFalse(folder.exists())
@@ -141,12 +175,14 @@ class PreflightTests(SynchronousTestCase):
         self.assertNotEqual((folder / "cert.pem").read_bytes(), second)
 
     def test_self_signed_unwritable(self) -> None:
-        """Where it can't be written, that is the mistake, with what to write; with another mistake it is not made."""
+        """Where it can't be written, that is the mistake, with what to write; with another mistake it is not made
+        (field.rst Y1: Sample in a clone)."""
         (self.folder / "self-signed").touch()
-        (line,) = self.self_signed()
-        self.assertTrue(
-            line.startswith(f"{self.path}:2: [wss] listen: a self-signed certificate can't be written"), line
-        )
+        for check in (False, True):
+            (line,) = self.self_signed(check=check)
+            self.assertTrue(
+                line.startswith(f"{self.path}:2: [wss] listen: a self-signed certificate can't be written"), line
+            )
         (self.folder / "self-signed").unlink()
         self.assertEqual(len(self.told("ping = x\n", wss="ssl:0")), 1)
         self.assertFalse((self.folder / "self-signed").exists())

@@ -42,5 +42,7 @@ def _found(config: Config, check: bool, unmade: Path | None) -> Iterator[ConfigE
     yield from trunk_tls_mistakes(config.trunks)
     yield from listen_mistakes(config, only_addresses=check)
     if check:
+        if unmade is not None:
+            yield from self_signed.unmakeable(unmade)
         yield from broken_lines(config)
         yield from silent_numbers(config)

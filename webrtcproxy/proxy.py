@@ -101,7 +101,7 @@ class Core:
             access=AccessControl(config, clock, metrics),
             directory=directory,
             location=self.location,
-            sequences=RequestSequences(clock, runtime.worker_prefix),
+            sequences=RequestSequences(clock),
             limits=config.calls,
             grants=runtime.replaces_grants(),
             referrers=runtime.referrers(),

@@ -3,6 +3,7 @@ before there is one that browsers trust."""
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -48,11 +49,31 @@ def make(key: Path) -> Iterator[ConfigError]:
     try:
         write_certificate(key.parent, _own_names())
     except OSError as error:
-        remedy = "write privateKey= and certKey= of a certificate of your own, or let this user write there"
-        problem = f"a self-signed certificate can't be written to {key.parent} ({error.strerror})"
-        yield ConfigError("wss", "listen", None, remedy, problem)
+        yield _unwritable(key.parent, error.strerror or "")
     else:
         log.info("A new self-signed certificate is in {folder}", folder=str(key.parent))
+
+
+def unmakeable(key: Path) -> Iterator[ConfigError]:
+    """The mistake that `make` would find; nothing is written.
+
+    :param key: as `unmade` has it.
+    """
+    folder = key.parent
+    if not folder.exists():
+        folder = folder.parent
+    elif not folder.is_dir():
+        yield _unwritable(folder, "Not a directory")
+        return
+    certificate = key.with_name("cert.pem")
+    if not os.access(folder, os.W_OK | os.X_OK) or (certificate.exists() and not os.access(certificate, os.W_OK)):
+        yield _unwritable(key.parent, "Permission denied")
+
+
+def _unwritable(folder: Path, why: str) -> ConfigError:
+    remedy = "write privateKey= and certKey= of a certificate of your own, or let this user write there"
+    problem = f"a self-signed certificate can't be written to {folder} ({why})"
+    return ConfigError("wss", "listen", None, remedy, problem)
 
 
 def _own_names() -> list[str]:

@@ -117,7 +117,7 @@ class OriginTests(SynchronousTestCase):
 
     def test_apps(self) -> None:
         """The pages of apps have schemes of their own, with or without host (RFC 6454 section 4): those of Electron,
-        Cordova, Ionic, Tauri, extensions."""
+        Cordova, Ionic, Tauri, extensions (field.rst W11: Page of an app)."""
         for text in (
             "file://",
             "app://.",

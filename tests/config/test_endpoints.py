@@ -5,6 +5,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.config.endpoints import check_public, check_server, check_sip, split
+from webrtcproxy.config.mistakes import InvalidValue
 from webrtcproxy.demo.certificate import write_certificate
 
 
@@ -47,7 +48,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_port_by_name(self) -> None:
         """The port may be written with its name, at any place, as Twisted has it; it is the first argument of what is
-        returned."""
+        returned (field.rst Y4: Endpoint written otherwise)."""
         for text, read in (
             ("tcp:port=8080", "tcp:8080"),
             ("tcp:port=8080:interface=127.0.0.1", "tcp:8080:interface=127.0.0.1"),
@@ -62,6 +63,39 @@ class ServerTests(SynchronousTestCase):
             self.assertIn("two values for port", self.refused(text))
         for text in ("tcp:port=x", "tcp:port=", "tcp:port=70000", "tcp:interface=127.0.0.1"):
             self.assertIn("the port is no number", self.refused(text), text)
+
+    def test_as_elsewhere(self) -> None:
+        """An address of IPv6 as it is, or in brackets, is the interface, without the backslashes that Twisted wants;
+        the kind may be in upper case, and blanks around the port are nothing (field.rst Y4: Endpoint written
+        otherwise)."""
+        for text, read in (
+            ("tcp:80:interface=::1", r"tcp:80:interface=\:\:1"),
+            ("tcp:80:interface=[2001:db8::a]:backlog=5", r"tcp:80:interface=2001\:db8\:\:a:backlog=5"),
+            ("tcp6:interface=::ffff:192.0.2.1:port=80", r"tcp6:80:interface=\:\:ffff\:192.0.2.1"),
+            ("TCP:80:interface=::", r"tcp:80:interface=\:\:"),
+            ("Tcp: 80 :interface=127.0.0.1", "tcp:80:interface=127.0.0.1"),
+            ("tcp:port= 80", "tcp:80"),
+        ):
+            self.assertEqual(self.check(text), read)
+        pair = "privateKey=tls/key.pem:certKey=tls/cert.pem"
+        self.assertEqual(
+            self.check(f"SSL:443:interface=fe80::c:{pair}"), self.check(rf"ssl:443:interface=fe80\:\:c:{pair}")
+        )
+        for text in ("tcp:80:interface=[::1", "tcp:80:interface=1:2", "tcp:80:interface=:::1"):
+            self.refused(text)
+
+    def test_names_of_options(self) -> None:
+        """An option that there is not is named, with the one that was meant."""
+        for text, told in (
+            ("ssl:443:privatekey=tls/key.pem:certkey=tls/cert.pem", "'privatekey' is not known here"),
+            ("tcp:80:host=127.0.0.1", "'host' is not known here"),
+            ("tcp6:80:x=", "'x' is not known here"),
+        ):
+            self.assertIn(told, self.refused(text))
+        error = self.assertRaises(
+            InvalidValue, self.check, "ssl:443:privatekey=x:privateKey=tls/key.pem:certKey=tls/cert.pem"
+        )
+        self.assertIn("privateKey", error.remedy)
 
     def test_absolute_path(self) -> None:
         """An absolute path stays, also on the second reading."""
@@ -125,7 +159,7 @@ class ServerTests(SynchronousTestCase):
             ("tcp:", "the port is no number"),
             ("tcp:http", "the port is no number"),
             ("tcp:70000", "the port is no number"),
-            ("tcp:80:interfaces=127.0.0.1", "unexpected keyword"),
+            ("tcp:80:interfaces=127.0.0.1", "'interfaces' is not known here"),
             ("tcp:80\\", "the port is no number"),
             ("", "Unknown endpoint type"),
         ):
@@ -141,7 +175,7 @@ class SipTests(SynchronousTestCase):
             self.assertEqual(check_sip(text, Path()), text)
 
     def test_port_by_name(self) -> None:
-        """The port may be written with its name, at any place."""
+        """The port may be written with its name, at any place (field.rst Y4: Endpoint written otherwise)."""
         self.assertEqual(check_sip("udp:port=5060", Path()), "udp:5060")
         self.assertEqual(check_sip("udp:port=0:interface=192.0.2.1", Path()), "udp:0:interface=192.0.2.1")
         self.assertEqual(check_sip(r"tcp:interface=\:\:1:port=5060", Path()), r"tcp:5060:interface=\:\:1")
@@ -149,6 +183,23 @@ class SipTests(SynchronousTestCase):
         write_certificate(folder)
         pair = "privateKey=key.pem:certKey=cert.pem"
         self.assertEqual(check_sip(f"tls:{pair}:port=5061", folder), check_sip(f"tls:5061:{pair}", folder))
+
+    def test_as_elsewhere(self) -> None:
+        """The kind in upper case, an address of IPv6 without backslashes, with brackets or not (field.rst Y4: Endpoint
+        written otherwise)."""
+        for text, read in (
+            ("UDP:5060", "udp:5060"),
+            ("udp:5060:interface=::1", r"udp:5060:interface=\:\:1"),
+            ("tcp:interface=[2001:db8::1]:port=5060", r"tcp:5060:interface=2001\:db8\:\:1"),
+            ("udp: 5060", "udp:5060"),
+        ):
+            self.assertEqual(check_sip(text, Path()), read)
+        folder = Path(self.mktemp()).absolute()
+        write_certificate(folder)
+        pair = "privateKey=key.pem:certKey=cert.pem"
+        self.assertEqual(
+            check_sip(f"TLS:5061:{pair}:interface=::1", folder), check_sip(rf"tls:5061:{pair}:interface=\:\:1", folder)
+        )
 
     def test_refused(self) -> None:
         """Other kinds, ports and options, and names in place of an address."""

@@ -65,8 +65,20 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual(error.line, 2)
 
     def test_byte_order_mark(self) -> None:
-        """What some editors put before the first line is no part of it, nor are their line ends."""
+        """What some editors put before the first line is no part of it, nor are their line ends (field.rst Y2: Byte
+        order mark)."""
         self.assertEqual(self.read("\ufeff[a]\r\nkey = x ; y\r\n"), {"a": {"key": "x"}})
+        joined = "\ufeff\ufeff[a]\nkey = x\n\ufeff[b]\n\ufeffkey = y\n"
+        self.assertEqual(self.read(joined), {"a": {"key": "x"}, "b": {"key": "y"}})
+
+    def test_utf16(self) -> None:
+        """UTF-16, with a byte order mark or without, is a mistake that says so (field.rst Y2: Byte order mark)."""
+        for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+            path = Path(self.mktemp())
+            path.write_bytes("[a]\r\nkey = x\r\n".encode(encoding))
+            error = self.assertRaises(ConfigError, read, path)
+            self.assertIn("not UTF-8", str(error))
+            self.assertEqual(error.line, 1)
 
     def test_before_any_section(self) -> None:
         """Settings outside of every section are named by the line of the first, not by its text, which may be a

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.config.key_pair import check_pair
+from webrtcproxy.config.key_pair import check_pair, private_key
 from webrtcproxy.config.mistakes import InvalidValue
 from webrtcproxy.demo.certificate import write_certificate
 
@@ -44,8 +44,17 @@ class KeyPairTests(SynchronousTestCase):
             file = self.file("both.pem", both)
             check_pair(file, file)
 
+    def test_around_it(self) -> None:
+        """What stands around a key is not handed to OpenSSL: a byte order mark, line ends of Windows, text."""
+        key = self.key.read_bytes()
+        for octets in (b"\xef\xbb\xbf" + key, b"comment\n" + key + b"\n\n", self.certificate.read_bytes() + key):
+            self.assertEqual(private_key(octets), key.strip())
+            check_pair(self.file("around.pem", octets), self.certificate)
+        check_pair(self.key, self.file("marked.pem", b"\xef\xbb\xbf" + self.certificate.read_bytes()))
+        self.assertRaises(ValueError, private_key, self.certificate.read_bytes())
+
     def test_swapped(self) -> None:
-        """The key for the certificate and the other way round."""
+        """The key for the certificate and the other way round (field.rst Y3: Key and certificate swapped)."""
         self.assertIn("swap the two", self.refused(self.certificate, self.key))
 
     def test_other_key(self) -> None:
@@ -71,6 +80,11 @@ class KeyPairTests(SynchronousTestCase):
         key = load_pem_private_key(self.key.read_bytes(), None)
         locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
         self.assertIn("openssl pkey -in", self.refused(self.file("locked.pem", locked), self.certificate))
+        traditional = key.private_bytes(
+            Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"secret")
+        )
+        for octets in (locked, traditional):
+            self.assertIn("has a password", str(self.assertRaises(ValueError, private_key, octets)))
 
     def test_der(self) -> None:
         """DER in place of PEM: how to convert it."""

@@ -61,7 +61,8 @@ class ExampleFilesTests(Case):
 
     def test_proxy_ini(self) -> None:
         """etc/proxy.ini loads in a clone as it is: a certificate that need not exist yet, pages from the same host
-        only, all addresses of this machine, ports above 1023, rtpengine by the proxy itself, no account of anybody."""
+        only, all addresses of this machine, ports above 1023, rtpengine by the proxy itself, no account of anybody
+        (field.rst Y1: Sample in a clone)."""
         config = self.example("proxy.ini")
         key, certificate = self.folder / "self-signed" / "key.pem", self.folder / "self-signed" / "cert.pem"
         self.assertEqual(config.wss.listen, (f"ssl:8443:privateKey={key}:certKey={certificate}",))

@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.internet.endpoints import serverFromString
 
 from webrtcproxy.config.addresses import ip, port_number
+from webrtcproxy.config.ini import did_you_mean
 from webrtcproxy.config.key_pair import check_pair
 from webrtcproxy.config.mistakes import InvalidValue, Problems
 
@@ -17,6 +18,11 @@ _TLS_KEYS = FILE_KEYS | {"dhParameters"}
 _PATH_FIRST = frozenset({"unix", "tls"})
 _FIRST = {"tcp": "port", "tcp6": "port", "ssl": "port", "udp": "port", "tls": "port", "unix": "address"}
 """What the first argument of each kind of endpoint is, which may be written with its name, too."""
+_PLAIN = ("port", "interface", "backlog")
+_NAMES = {"tcp": _PLAIN, "tcp6": _PLAIN, "ssl": (*_PLAIN, "privateKey", "certKey", "extraCertChain")}
+"""The options of the kinds of endpoints that are opened here."""
+_IPV6 = re.compile(r":interface=(\[)?([0-9A-Fa-f:]+:[0-9A-Fa-f:.]*)(?(1)\])(?=:\s*[A-Za-z]+\s*=|$)")
+"""An address of IPv6 as it is, or in brackets, in place of one whose colons have backslashes."""
 
 
 def split(text: str) -> list[str]:
@@ -32,13 +38,17 @@ def split(text: str) -> list[str]:
 
 
 def positional(text: str) -> str:
-    """An endpoint string with its port as the first argument: ``tcp:port=8080`` and
+    """An endpoint string as Twisted has it, with its port as the first argument: ``tcp:port=8080`` and
     ``tcp:interface=127.0.0.1:port=8080`` mean what ``tcp:8080:interface=127.0.0.1`` means. The same for the ``address``
-    of ``unix:``.
+    of ``unix:``. An address of IPv6 gets its backslashes, and a kind in upper case is the same kind.
 
     :raises ValueError: a port is there twice.
     """
-    kind, *rest = split(text)
+    kind, *rest = split(_IPV6.sub(_escaped_interface, text))
+    kind = kind.lower() if kind.lower() in _FIRST else kind
+    if kind != "unix":
+        rest = [*(part.strip() if "=" not in part else part for part in rest[:1]), *rest[1:]]
+    text = ":".join([kind, *rest])
     name = _FIRST.get(kind)
     named = [part for part in rest if part.partition("=")[0] == name and "=" in part]
     if name is None or not named:
@@ -46,7 +56,12 @@ def positional(text: str) -> str:
     others = [part for part in rest if part not in named]
     if len(named) > 1 or (others and "=" not in rest[0]):
         raise ValueError(f"there are two values for {name}")
-    return ":".join([kind, named[0].partition("=")[2], *others])
+    return ":".join([kind, named[0].partition("=")[2].strip(), *others])
+
+
+def _escaped_interface(found: re.Match[str]) -> str:
+    address = found[2]
+    return f":interface={_escaped(address)}" if ip(address) is not None else found[0]
 
 
 def unescape(part: str) -> str:
@@ -61,7 +76,7 @@ def check_server(text: str, folder: Path) -> str:
     :returns: the string with absolute paths, and the port as its first argument.
     :raises ValueError: says what is wrong: `InvalidValues` where it is more than one thing.
     """
-    parts = split(text if text.startswith("tls:") else positional(text))
+    parts = split(text if text.lower().startswith("tls:") else positional(text))
     problems = Problems()
     with problems.noting():
         if parts[0] == "ssl" and not any(part.startswith("privateKey=") for part in parts):
@@ -69,6 +84,7 @@ def check_server(text: str, folder: Path) -> str:
             raise ValueError("privateKey= is missing" if has_certificate else "privateKey= and certKey= are missing")
     for index, part in enumerate(parts):
         with problems.noting():
+            _check_name(parts[0], index, part)
             parts[index] = _part(parts[0], index, part, folder)
     with problems.noting():
         if parts[0] in ("tcp", "ssl", "tcp6") and parts[1:2] != ["0"]:
@@ -77,12 +93,25 @@ def check_server(text: str, folder: Path) -> str:
     if parts[0] == "ssl":
         _check_pair(parts)
     absolute = ":".join(parts)
+    plain = ["tcp", *(part for part in parts[1:] if part.partition("=")[0] not in FILE_KEYS)]
     try:
-        serverFromString(None, absolute)  # it only parses: nothing listens
+        # It only parses: nothing listens. The files of ssl: are loaded elsewhere, as they will be by the start.
+        serverFromString(None, ":".join(plain) if parts[0] == "ssl" else absolute)
     except Exception as error:  # the parser of an endpoint type may raise anything
         why = " ".join(map(str, error.args)) or type(error).__name__
         raise ValueError(f"this is no server endpoint ({why})") from error
     return absolute
+
+
+def _check_name(kind: str, index: int, part: str) -> None:
+    """Check the name of an option.
+
+    :raises InvalidValue: an endpoint of this kind has none such.
+    """
+    name, equals, _value = part.partition("=")
+    known = _NAMES.get(kind)
+    if known is not None and index > 0 and equals and name not in (*known, "dhParameters"):
+        raise InvalidValue(f"'{name}' is not known here", did_you_mean(name, known))
 
 
 def _part(kind: str, index: int, part: str, folder: Path) -> str:
@@ -110,7 +139,7 @@ def check_public(text: str, folder: Path) -> str:
     """The same as `check_server`, for browsers: an ``ssl:`` line that names neither key nor certificate gets those that
     the proxy makes itself, which need not exist yet."""
     kind, *rest = split(text)
-    if kind != "ssl" or any(part.partition("=")[0] in FILE_KEYS for part in rest):
+    if kind.lower() != "ssl" or any(part.partition("=")[0] in FILE_KEYS for part in rest):
         return check_server(text, folder)
     plain = check_server(f"tcp{text[3:]}", folder)
     key, certificate = map(_escaped, self_signed_files(folder))
@@ -124,10 +153,9 @@ def check_sip(text: str, folder: Path, kinds: Collection[str] = ("udp", "tcp", "
     :returns: `text`, with absolute paths, and the port as its first argument.
     :raises ValueError: says what is wrong: `InvalidValues` where it is more than one thing.
     """
-    kind, *rest = split(text)
-    if kind in kinds:
+    if split(text)[0].lower() in kinds:
         text = positional(text)
-        kind, *rest = split(text)
+    kind, *rest = split(text)
     if kind not in kinds:
         raise ValueError(f"'{kind}:' is not known here")
     problems = Problems()
@@ -170,7 +198,7 @@ def _absolute(value: str, folder: Path) -> str:
     return _escaped(folder / unescape(value))
 
 
-def _escaped(path: Path) -> str:
+def _escaped(path: Path | str) -> str:
     return re.sub(r"([\\:])", r"\\\1", str(path))
 
 

@@ -81,9 +81,12 @@ def read(path: Path) -> IniFile:
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         raise ConfigError("", "", None, "save it as UTF-8", "the file is not UTF-8", line) from error
+    if "\0" in text:  # ASCII as UTF-16 without a byte order mark
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise ConfigError("", "", None, "save it as UTF-8", "the file is not UTF-8", line)
     reader = _LineReader()
     for number, written in enumerate(StringIO(text, newline=None), 1):
-        reader.line(number, written)
+        reader.line(number, written.lstrip("\ufeff"))  # of a file that others were joined to
     return reader.finished()
 
 

@@ -37,6 +37,24 @@ def check_pair(key: Path, certificate: Path) -> None:
     _check_belongs(own.group(), key, found, certificate)
 
 
+def has_private_key(octets: bytes) -> bool:
+    """Whether there is a private key in PEM text."""
+    return _KEY.search(octets) is not None
+
+
+def private_key(octets: bytes) -> bytes:
+    """The first private key in PEM text, without what stands around it, such as a byte order mark.
+
+    :raises ValueError: there is none, or it has a password, for which OpenSSL would ask at the terminal.
+    """
+    found = _KEY.search(octets)
+    if found is None:
+        raise ValueError("there is no PEM private key")
+    if b"ENCRYPTED" in found.group():
+        raise ValueError("the key has a password")
+    return found.group()
+
+
 def _check_belongs(text: bytes, key: Path, certificates: list[bytes], certificate: Path) -> None:
     try:
         public = load_pem_private_key(text, None).public_key()

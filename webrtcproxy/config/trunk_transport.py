@@ -9,7 +9,7 @@ from typing import Final, Literal
 from cryptography import x509
 
 from webrtcproxy.config.ini import Section
-from webrtcproxy.config.key_pair import check_pair
+from webrtcproxy.config.key_pair import check_pair, has_private_key
 from webrtcproxy.config.kinds import Kind, custom
 from webrtcproxy.config.mistakes import InvalidValue
 from webrtcproxy.config.option import option
@@ -64,7 +64,11 @@ def _certificate_file(section: Section, key: str, remedy: str) -> Path:
     try:
         x509.load_pem_x509_certificates(path.read_bytes())
     except ValueError as error:
-        raise section.error(key, f"there is no certificate in {path}", remedy) from error
+        problem = f"there is no certificate in {path}"
+        if has_private_key(path.read_bytes()):
+            problem += ", but a key"
+            remedy = "swap the two, if tls-key is the certificate" if key == "tls-certificate" else remedy
+        raise section.error(key, problem, remedy) from error
     return path
 
 

@@ -28,6 +28,7 @@ from zope.interface import implementer
 from webrtcproxy.config import Config, ConfigError
 from webrtcproxy.config.addresses import family_of
 from webrtcproxy.config.endpoints import split, unescape
+from webrtcproxy.config.key_pair import private_key
 from webrtcproxy.runtime.fingerprint import Fingerprint, fingerprint
 from webrtcproxy.runtime.internals import limit_groups
 from webrtcproxy.transport.connection import TcpReactor
@@ -148,7 +149,7 @@ class KeyFiles:
         certificates = CERTIFICATE.findall(self.certificate.read_bytes())
         if not certificates:
             raise ValueError("there is no PEM certificate")
-        pair = PrivateCertificate.loadPEM(certificates[0] + b"\n" + self.key.read_bytes())
+        pair = PrivateCertificate.loadPEM(certificates[0] + b"\n" + private_key(self.key.read_bytes()))
         chain = certificates[1:]
         if self.chain is not None:
             chain += CERTIFICATE.findall(self.chain.read_bytes())

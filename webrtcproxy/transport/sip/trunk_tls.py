@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from webrtcproxy.config import ClientTls, ConfigError, Trunk
+from webrtcproxy.config.key_pair import check_pair, private_key
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.fingerprint import Fingerprint, fingerprint
 from webrtcproxy.transport.certificate import CERTIFICATE, reason_of
@@ -110,7 +111,7 @@ def _creator(domain: str, tls: ClientTls) -> IOpenSSLClientConnectionCreator:
     ours, chain = None, []
     if tls.certificate is not None and tls.key is not None:
         first, *chain = _certificates(tls.certificate)
-        ours = PrivateCertificate.loadPEM(first + b"\n" + tls.key.read_bytes())
+        ours = PrivateCertificate.loadPEM(first + b"\n" + private_key(tls.key.read_bytes()))
     extra = {
         "raiseMinimumTo": TLSVersion.TLSv1_2,
         **({"extraCertChain": [Certificate.loadPEM(text).original for text in chain]} if ours is not None else {}),
@@ -119,9 +120,10 @@ def _creator(domain: str, tls: ClientTls) -> IOpenSSLClientConnectionCreator:
 
 
 def trunk_tls_mistakes(trunks: Sequence[Trunk]) -> Iterator[ConfigError]:
-    """The files of trunks that OpenSSL does not take: they are loaded as for a connection."""
+    """The files of trunks that OpenSSL does not take: they are loaded as for a connection. A pair that is none has been
+    told by who has read the section."""
     for trunk in trunks:
-        if trunk.tls != _PLAIN:
+        if trunk.tls != _PLAIN and _is_pair(trunk.tls):
             try:
                 creator = _creator("localhost", trunk.tls)
                 creator.clientConnectionForTLS(TLSMemoryBIOFactory(creator, True, _NOBODY).buildProtocol(None))
@@ -129,6 +131,16 @@ def trunk_tls_mistakes(trunks: Sequence[Trunk]) -> Iterator[ConfigError]:
                 key = "tls-ca" if trunk.tls.certificate is None else "tls-certificate"
                 remedy = "write the paths of PEM files that can be used for TLS"
                 yield ConfigError(f"trunk {trunk.name}", key, None, remedy, reason_of(error))
+
+
+def _is_pair(tls: ClientTls) -> bool:
+    if tls.key is None or tls.certificate is None:
+        return True
+    try:
+        check_pair(tls.key, tls.certificate)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _certificates(path: Path) -> list[bytes]:
