@@ -64,7 +64,7 @@ class Answered(CallCase):
 
     def test_visual_separators(self) -> None:
         """A number that a page dials as people write it reaches the trunk as digits, in Request-URI and To (RFC 3966
-        section 5.1.1)."""
+        section 5.1.1) (field.rst W12: Visual separators)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         for dialled in ("+49%2030%20123", "+49(30)-1.23;user=phone", "+49%20(0)30123", "+4930/123", "+49%2F30/123"):
             user, _, params = dialled.partition(";")

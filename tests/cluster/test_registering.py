@@ -96,7 +96,8 @@ class TwoWorkersTests(SynchronousTestCase):
 
     def test_removed_while_another_registers(self) -> None:
         """One browser leaves while the REGISTER of another is under way at another worker: our Contact stays at the
-        registrar, as within one worker, and the browser that came is bound and can be called."""
+        registrar, as within one worker, and the browser that came is bound and can be called (field.rst Y5:
+        Registrations at two workers)."""
         for multiple in (True, False):
             self.make(multiple)
             self.bind_second()

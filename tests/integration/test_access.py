@@ -24,6 +24,36 @@ class Origins(RealCase):
             self.assertIn("403", str(caught.exception))
 
 
+class OriginsOfApps(RealCase):
+    """`origins` of apps, as these send them (RFC 6454 section 4)."""
+
+    changes: ClassVar = (("origins = *", "origins = app://. capacitor://localhost file:// ionic://localhost:8080"),)
+
+    async def test_origins(self) -> None:
+        """Those that are named connect, in any case; others of the same schemes, and sites, do not (field.rst W11: Page
+        of an app)."""
+        for origin in (
+            "app://.",
+            "capacitor://localhost",
+            "CAPACITOR://LocalHost",
+            "file://",
+            "ionic://localhost:8080",
+        ):
+            browser = await self.browser(origin=origin)
+            await browser.close()
+        for origin in (
+            "app://evil",
+            "capacitor://evil",
+            "file://evil",
+            "null",
+            "https://localhost",
+            "ionic://localhost",
+        ):
+            with self.assertRaises(ConnectionError, msg=origin) as caught:
+                await self.browser(origin=origin)
+            self.assertIn("403", str(caught.exception))
+
+
 class Destinations(RealCase):
     """`destinations`: where a browser may call and register. And whatever else points somewhere is not followed."""
 

@@ -152,7 +152,7 @@ class Separators(NumbersCase):
 
     async def test_out(self) -> None:
         """From a user of the domain, and from a browser that has registered at Kamailio, until its own digest is for
-        the number as it is written."""
+        the number as it is written (field.rst W12: Visual separators)."""
         alice, bob, trunk = await self.in_house(), await self.registered("bob"), await self.peer(free_port())
         number = f"+49%20(30)%20{str(trunk.port)[:3]}-{str(trunk.port)[3:]}"
         calling = alice.invite(f"sip:{number}@{DOMAIN}")

@@ -121,6 +121,33 @@ class AtKamailio(RealCase):
         self.assertEqual(486, (await calling.final()).status)
         self.assertEqual(1, len(again.requests("INVITE")))
 
+    async def test_old_page(self) -> None:
+        """A page was reloaded: the old one's un-REGISTER, by parameter or by header and with the same instance, comes
+        after the new one's REGISTER. The new one stays registered, and is called (field.rst W10: Old page)."""
+        old = await self.registered()
+        for parameter in (False, True):
+            new = await self.browser(password=PASSWORDS["alice"])
+            new.instance = old.instance
+            await new.register()
+            own = f'<{old.contact}>;+sip.instance="<urn:uuid:{old.instance}>";reg-id=1'
+            left = (
+                await old.register(contacts=[f"{own};expires=0"], expires=None)
+                if parameter
+                else await old.register(expires=0)
+            )
+            self.assertNotIn(old.contact, contacts(left))
+            self.assertEqual(1, len(await self._stored()))
+            caller, before = await self.kamailio_peer(), len(old.requests("INVITE"))
+            calling = caller.invite("sip:alice@pbx.test")
+            new.reply(await new.request("INVITE"), 486)
+            self.assertEqual(486, (await calling.final()).status)
+            self.assertEqual(before, len(old.requests("INVITE")))
+            await old.close()
+            await caller.close()
+            old = new
+        await old.register(expires=0)
+        self.assertEqual([], await self._stored())
+
 
 class ServiceRoute(RealCase):
     """A registrar that gives the route of later requests (RFC 3608)."""

@@ -50,6 +50,41 @@ class Spread(WorkersCase):
         await second.request("ACK")
         await self.hang_up(dialog, callee)
 
+    async def test_leaves_while_another_comes(self) -> None:
+        """A browser un-registers while the REGISTER of another of its user is under way at the other worker: the
+        registrar is not told to forget the Contact, whichever it answers first, and the user is called at the one that
+        came (field.rst Y5: Registrations at two workers)."""
+        registrar = await self.peer()
+        for here, there, first in ((1, 2, 0), (2, 1, 1)):
+            leaving, coming = await self.at(there, domain=self.plain), await self.at(here, domain=self.plain)
+            registered = leaving.registration()
+            leaving.send(registered)
+            request = await registrar.request("REGISTER")
+            own = str(request.contacts[0].uri)
+            granted = [("Contact", f"<{own}>;expires=600")]
+            registrar.reply(request, 200, headers=granted)
+            self.assertEqual(200, (await leaving.response(registered)).status)
+            await self.all_told()
+            add, gone = coming.registration(), leaving.registration(expires=0)
+            coming.send(add)
+            under_way = await registrar.request("REGISTER")
+            self.assertEqual(own, under_way.contacts[0].uri)
+            await self.all_told()
+            leaving.send(gone)
+            asked = await registrar.request("REGISTER")
+            self.assertNotIn("Contact", asked.headers)
+            for each in ((under_way, asked), (asked, under_way))[first]:
+                registrar.reply(each, 200, headers=granted)
+            for browser, sent in ((coming, add), (leaving, gone)):
+                self.assertEqual(200, (await browser.response(sent)).status)
+            await self.all_told()
+            calling = registrar.invite(own)
+            coming.reply(await coming.request("INVITE"), 486)
+            self.assertEqual(486, (await calling.final()).status)
+            self.assertEqual([], leaving.requests("INVITE"))
+            await coming.close()
+            await leaving.close()
+
     async def test_inbound_reaches_the_right_one(self) -> None:
         """Calls to users on either worker arrive, and both sides can hang up."""
         alice, bob = await self.registered_at(1, "alice"), await self.registered_at(2, "bob")

@@ -127,7 +127,7 @@ class UnregisterTests(LocalCase):
 
     def test_old_page(self) -> None:
         """An old page's ``expires=0`` does not remove the binding of the new one, which has its instance and another
-        Contact."""
+        Contact (field.rst W10: Old page)."""
         instance = ';+sip.instance="<urn:uuid:8f4b>";reg-id=1'
         old, new = self.browser(), self.browser()
         for page in (old, new):

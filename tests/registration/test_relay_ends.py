@@ -58,9 +58,10 @@ class UnregisterTests(RegistrarCase):
         self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
 
     def test_old_page(self) -> None:
-        """A page that is reloaded has the instance of the old one: the old one's un-REGISTER, on its own connection
-        and with its own Contact, does not take the new one away; upstream is only asked (RFC 5626 section 4.2.1). By
-        its Contact the new one ends from any connection, and by its connection with any Contact."""
+        """A page that is reloaded has the instance of the old one: the old one's un-REGISTER, on its own connection and
+        with its own Contact, does not take the new one away; upstream is only asked (RFC 5626 section 4.2.1). By its
+        Contact the new one ends from any connection, and by its connection with any Contact (field.rst W10: Old
+        page)."""
         new, contact = FakeFlow.wss(), JSSIP.replace("8h2kq0aa", "other")
         for flow, value, left in ((None, JSSIP, [new]), (None, contact, []), (new, JSSIP, [])):
             self.register(f"{JSSIP};expires=600")
@@ -74,7 +75,7 @@ class UnregisterTests(RegistrarCase):
             self.assertEqual([binding.flow for binding in self.bound()], left)
 
     def test_new_page_on_its_way(self) -> None:
-        """So it is where the new page's REGISTER overtakes the un-REGISTER of the old one."""
+        """So it is where the new page's REGISTER overtakes the un-REGISTER of the old one (field.rst W10: Old page)."""
         new, contact = FakeFlow.wss(), JSSIP.replace("8h2kq0aa", "other")
         self.register(f"{JSSIP};expires=600")
         self.accept()

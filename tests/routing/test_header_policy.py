@@ -314,7 +314,7 @@ class InUris(SynchronousTestCase):
 
     def test_visual_separators(self) -> None:
         """A number in a Refer-To or a Contact of a browser goes to a trunk without visual separators (RFC 3966 section
-        5.1.1); what a trunk writes stays as it is, and so does a name."""
+        5.1.1); what a trunk writes stays as it is, and so does a name (field.rst W12: Visual separators)."""
         trunk = PeerProfile.of(PBX)
         value, plain = "<sip:+49%2030-12@pbx.example.com>;q=1", "<sip:+493012@pbx.example.com>;q=1"
         self.assertEqual(filter_address(value, BROWSER_PEER, trunk), plain)

@@ -121,7 +121,7 @@ class Routes(SynchronousTestCase):
 
     def test_visual_separators(self) -> None:
         """A number goes to a trunk without visual separators and blanks (RFC 3966 section 5.1.1), unless the browser
-        has made its digest of them; a name stays as it is."""
+        has made its digest of them; a name stays as it is (field.rst W12: Visual separators)."""
         uri = "sip:+49%2030-123@pbx.example.com"
         for params in ("", ";user=phone", ";transport=ws;maddr=h"):
             request = invite(f"{uri}{params}")

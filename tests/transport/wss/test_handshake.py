@@ -61,7 +61,7 @@ class Handshake(BrowsersCase):
             self.assertIn(b" 101 ", response)
 
     def test_odd_origin(self) -> None:
-        """An application's own scheme can be allowed; what is no origin is refused."""
+        """An application's own scheme can be allowed; what is no origin is refused (field.rst W11: Page of an app)."""
         browsers = self.make(origins=("capacitor://localhost",))
         self.assertIn(b" 101 ", self.ask(origin="capacitor://localhost", browsers=browsers)[1])
         for odd in ("", "https://", "phone.example.com", "https://phone.example.com/", "https://a:b", "https://[x"):
@@ -172,7 +172,8 @@ class OriginRules(SynchronousTestCase):
         self.check(["https://*.example.org"], [], ["https://a.example.org.evil.net", "https://a.example.org@evil.net"])
 
     def test_apps(self) -> None:
-        """The pages of apps: a scheme of their own, with or without host, and nothing else of that scheme."""
+        """The pages of apps: a scheme of their own, with or without host, and nothing else of that scheme (field.rst
+        W11: Page of an app)."""
         self.check(["file://"], ["file://", "FILE://"], ["file://localhost", "null", "https://file"])
         self.check(["app://."], ["app://."], ["app://", "app://bundle", "app://..", "https://."])
         self.check(["app://"], ["app://"], ["app://.", "app"])
