@@ -101,7 +101,7 @@ class Core:
             access=AccessControl(config, clock, metrics),
             directory=directory,
             location=self.location,
-            sequences=RequestSequences(clock),
+            sequences=RequestSequences(clock, runtime.worker_prefix),
             limits=config.calls,
             grants=runtime.replaces_grants(),
             referrers=runtime.referrers(),

@@ -1,7 +1,11 @@
 """Connected line in Chromium: what JsSIP and SIP.js learn of whom they are connected with (RFC 4916, RFC 5876;
 field.rst W4: Connected line)."""
 
+from typing import ClassVar
+
 from tests.browser.case import BrowserCase
+from tests.support.real.dialog import Dialog
+from tests.support.real.speech import PLAIN_SDP
 
 DAVE = '"Dave" <sip:+49303@127.0.0.1>'
 ERIN = '"Erin" <sip:+49304@127.0.0.1>'
@@ -36,3 +40,30 @@ class ConnectedLine(BrowserCase):
         await phone.do("hangup")
         await phone.event("ended")
         await sipp.passed()
+
+
+class OfAPage(BrowserCase):
+    """The page says within the call that somebody else talks now, to a trunk that believes its browsers."""
+
+    changes: ClassVar = (("host = 127.0.0.1:@plain@\n", "host = 127.0.0.1:@plain@\npass-identity = yes\n"),)
+
+    async def test_jssip(self) -> None:
+        """In an UPDATE with SDP, and in a re-INVITE, neither of which changes the session: the trunk gets an UPDATE
+        without SDP for each, and the call goes on."""
+        trunk, phone = await self.peer(), await self.phone("jssip")
+        await phone.do("call", f"sip:echo@{self.plain}")
+        invite = await trunk.request("INVITE")
+        takes = [("Allow", "INVITE, ACK, BYE, UPDATE")]
+        callee = Dialog.of_callee(trunk, invite, trunk.reply(invite, 200, headers=takes, body=PLAIN_SDP))
+        await trunk.request("ACK")
+        await phone.event("confirmed")
+        for identity, by_update in ((DAVE, True), (ERIN, False)):
+            how = {"extraHeaders": [f"P-Asserted-Identity: {identity}"], "useUpdate": by_update}
+            await phone.do("change", "renegotiate", how)
+            update = await trunk.request("UPDATE")
+            self.assertEqual(([identity], b""), (update.headers.lines("P-Asserted-Identity"), update.body))
+            trunk.reply(update, 200)
+            await phone.event("changed")
+        await phone.do("hangup")
+        await callee.hung_up()
+        await phone.event("ended")

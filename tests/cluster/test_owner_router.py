@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cluster.net import Net, answer
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request
-from webrtcproxy.cluster.owner_router import OwnerRouter
+from webrtcproxy.cluster.owner_router import MAX_REPLACING, OwnerRouter
 from webrtcproxy.cluster.ownership import HUB, owner_of, sender_of, worker_prefix
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response, read
@@ -63,6 +63,11 @@ class OwnerRouterTests(SynchronousTestCase):
             request("BYE", f"sip:2-{TOKEN}@192.0.2.1;transport=ws", to_tag="x", body=b"\xff"),
             request("INVITE", f"sip:2-{TOKEN}@192.0.2.1", headers=[("Replaces", "a;to-tag=1;from-tag=2")]),
             request("CANCEL", f"sip:2-{TOKEN}@192.0.2.1"),
+            request("BYE", "sip:alice@192.0.2.1", to_tag=f"2-{TOKEN}"),
+            request(
+                "INVITE", headers=[("Replaces", f'a;from-tag=2; TO-TAG = "2-{TOKEN}";early-only')], branch="z9hG4bKr"
+            ),
+            request("CANCEL", branch="z9hG4bKr"),
         ):
             self.router.message_received(message, flow)
             there, data = self.net.two.messages.pop()
@@ -70,6 +75,16 @@ class OwnerRouterTests(SynchronousTestCase):
             there.send(b"answer")  # type: ignore[attr-defined]
             self.assertEqual(flow.sent.pop(), b"answer")
         self.assertEqual(self.own.messages, [])
+
+    def test_replacing_bounded(self) -> None:
+        """Of the INVITEs that replace, only the last so many have their CANCELs passed on."""
+        named = [("Replaces", f"a;to-tag=2-{TOKEN};from-tag=2")]
+        for number in range(MAX_REPLACING + 1):
+            self.router.message_received(request("INVITE", headers=named, branch=f"z9hG4bK{number}"), FakeFlow.wss())
+        self.net.two.messages.clear()
+        for number in (0, 1):
+            self.router.message_received(request("CANCEL", branch=f"z9hG4bK{number}"), FakeFlow.wss())
+        self.assertEqual((1, 1), (len(self.own.messages), len(self.net.two.messages)))
 
     def test_owner_is_down(self) -> None:
         """Calls of a dead worker are gone: who is here says so."""
@@ -125,6 +140,12 @@ class MarkTests(SynchronousTestCase):
             self.assertEqual(owner_of(answer(200, via=f"SIP/2.0/UDP h;branch={branch or 'x'}")), owner, branch)
         for user, owner in ((f"7-{TOKEN}", 7), (TOKEN, HUB), (f"7-{TOKEN}0", HUB), ("7-alice", HUB)):
             self.assertEqual(owner_of(request("BYE", f"sip:{user}@192.0.2.1", to_tag="x")), owner, user)
+        for tag, owner in ((f"7-{TOKEN}", 7), (TOKEN, HUB), (f"7-{TOKEN}0", HUB), (f"123-{TOKEN}", HUB)):
+            self.assertEqual(owner_of(request("BYE", "sip:x@192.0.2.1", to_tag=tag)), owner, tag)
+            replaced = request(
+                "INVITE", f"sip:5-{TOKEN}@h", headers=[("Replaces", f"a;to-tag={tag};from-tag=3-{TOKEN}")]
+            )
+            self.assertEqual(owner_of(replaced), owner or 5, tag)
 
     def test_sender(self) -> None:
         """Whichever Via has it, also where one line has several."""

@@ -58,6 +58,8 @@ SHAPES = [
         b"m=video 5 RTP/AVP", b"m=video 5 RTP/AVP 99", b"m=video x RTP/AVP 99", b"m=image 5 udptl t38",
         b"m=text 5 RTP/AVP 98\r\na=rtpmap:98 t140/1000",
         b"m=image 0 udptl t38",
+        b"m=application 5 UDP/BFCP *\r\na=floorctrl:c-s", b"m=application 5 TCP/TLS/BFCP *",
+        b"m=application 0 TCP/BFCP *", b"m=application 5 RTP/AVP 99\r\na=rtpmap:99 H224/4800",
         b"m=message 5 TCP/MSRP *\r\na=path:msrp://x", b"m=audio 5 RTP/SAVP 0\r\na=crypto:1 x y", b"m=\xff", b"b=AS:",
         b"a=ssrc:1 cname:x\r\na=msid:a b", b"a=curr:qos e2e none\r\na=des:qos none e2e sendrecv", b"a=ptime:x",
         b"a=mid:0\r\na=group:LS 0",

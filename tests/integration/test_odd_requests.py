@@ -8,13 +8,13 @@ from typing import ClassVar
 
 from tests.integration.test_malformed import trunk_registers
 from tests.support.real.case import LAB, RealCase
-from tests.support.real.dialog import Dialog
+from tests.support.real.dialog import Calling, Dialog
 from tests.support.real.replacing import replaces, tag_of
 from tests.support.real.softphone import Browser, Peer
-from tests.support.real.speech import CHROME_ANSWER, PLAIN_SDP, Endpoint
+from tests.support.real.speech import CHROME_ANSWER, PLAIN_SDP, Endpoint, Pairs
 from tests.support.real.stream import StreamPeer
 from webrtcproxy.sip.headers import NameAddr
-from webrtcproxy.sip.message import Message
+from webrtcproxy.sip.message import Message, Request
 from webrtcproxy.sip.replaces import replaces_of
 
 
@@ -208,24 +208,60 @@ class OddAck(RealCase):
 class OfferInPrack(RealCase):
     """A trunk changes the session by its PRACK, to a browser without 100rel (field.rst R: Offer in PRACK)."""
 
-    async def test_refused(self) -> None:
-        """500 for the offer; the call comes up, and rtpengine has the first one."""
-        browser, trunk = await self.browser(domain=self.plain), await self.peer()
-        target = await trunk_registers(browser, trunk)
+    async def rings(self, browser: Browser, trunk: Peer, target: str) -> tuple[Calling, Request, Dialog, Pairs]:
+        """A call that the browser has answered in a 183: the INVITE of the trunk, what the browser got, the trunk's
+        dialog, and the headers of its PRACK."""
         calling = trunk.invite(target, headers=[("Require", "100rel")])
         invite = await browser.request("INVITE")
         browser.reply(invite, 183, body=CHROME_ANSWER)
         early = await calling.response(183)
         dialog = Dialog.of_caller(trunk, calling.invite, early)
-        headers = [("RAck", f"{early.headers.get('RSeq')} 1 INVITE"), ("Content-Type", "application/sdp")]
-        self.assertEqual(500, (await dialog.ask("PRACK", headers, PLAIN_SDP.replace(b" 7 1 ", b" 7 2 "))).status)
-        self.assertEqual(200, (await dialog.ask("PRACK", headers[:1])).status)
+        return calling, invite, dialog, [("RAck", f"{early.headers.get('RSeq')} 1 INVITE")]
+
+    async def test_answered(self) -> None:
+        """200 with an answer, to the same on another port, and to a hold; the 200 to the INVITE has no other one. The
+        browser, to which only the hold is news, is offered that after its ACK."""
+        browser, trunk = await self.browser(domain=self.plain), await self.peer()
+        target = await trunk_registers(browser, trunk)
+        other = PLAIN_SDP.replace(b" 7 1 ", b" 7 2 ")
+        for offer, answered in ((other.replace(b"9000", b"9004"), b"sendrecv"),
+                                (other.replace(b"sendrecv", b"sendonly"), b"recvonly")):  # fmt: skip
+            calling, invite, dialog, rack = await self.rings(browser, trunk, target)
+            ok = await dialog.ask("PRACK", rack, offer)
+            self.assertEqual(200, ok.status)
+            self.assertIn(b"a=" + answered, ok.body)
+            called = browser.accept(invite)
+            final = await calling.final()
+            self.assertEqual(200, final.status)
+            self.assertIn(final.body, (b"", ok.body))
+            dialog.cseq = 1
+            dialog.ack()
+            dialog.cseq = 2
+            await browser.request("ACK")
+            if answered == b"recvonly":
+                again = await browser.request("INVITE")
+                self.assertIn(b"a=sendonly", again.body)
+                browser.reply(again, 200, body=CHROME_ANSWER.replace(b"sendrecv", b"recvonly"))
+                await browser.request("ACK")
+            else:
+                self.assertIn(9004, await self.endpoints())
+            await browser.silence(0.2)
+            await self.hang_up(dialog, called)
+
+    async def test_refused(self) -> None:
+        """488 for an offer that nobody can read; the call comes up, and rtpengine has the first one."""
+        browser, trunk = await self.browser(domain=self.plain), await self.peer()
+        target = await trunk_registers(browser, trunk)
+        calling, invite, dialog, rack = await self.rings(browser, trunk, target)
+        self.assertEqual(488, (await dialog.ask("PRACK", rack, b"v=0\r\nm=audio x\r\n")).status)
+        self.assertEqual(200, (await dialog.ask("PRACK", rack)).status)
         called = browser.accept(invite)
         self.assertEqual(200, (await calling.final()).status)
         dialog.cseq = 1
         dialog.ack()
         dialog.cseq = 3
         await browser.request("ACK")
+        self.assertIn(9000, await self.endpoints())
         await self.hang_up(dialog, called)
 
 

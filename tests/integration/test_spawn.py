@@ -134,5 +134,5 @@ def _runs(pid: int) -> bool:
     """Whether that process lives; one that is dead and only not buried does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before it is opened, or before it is read
         return False

@@ -6,6 +6,7 @@ from tests.support.calls.early import REL, EarlyCase
 from tests.support.calls.modifying import UPDATES
 from tests.support.calls.party import Party
 from tests.support.calls.world import PLAIN
+from tests.support.ngnode import on_one_port
 from webrtcproxy.runtime.errors import NgRefused
 from webrtcproxy.sip.message import Response
 
@@ -173,24 +174,107 @@ class Agreed(EarlyCase):
             self.answered(caller)
             self.over(caller)
 
-    def test_refused_offer_in_prack(self) -> None:
-        """A callee without 100rel has no session yet that could be changed: the offer gets 500, but the 183 has
-        arrived, is not repeated, and the 200 follows. Another PRACK for it is taken (RFC 3262 section 5; field.rst R:
-        Offer in PRACK)."""
-        for caller_peer in self.ways(REL, UPDATES):
+    def with_prack(self, reliable: bool) -> tuple[Party, Response]:
+        """A callee that takes no UPDATE has answered in a 183, reliable or not: the caller, and its 183, which has no
+        PRACK as yet."""
+        port = self.leg.body.partition(b"m=audio ")[2].partition(b" ")[0]
+        self.world.nodes.sdp = lambda operation: on_one_port(operation).replace(b"30000", port)  # type: ignore[misc]
+        if reliable:
+            self.pracked(self.reliable(183, 1, self.sdp(self.callee)))
+        else:
             self.callee.answer(self.leg, 183, self.sdp(self.callee))
-            early = caller_peer.response(183)
-            caller = self.at_caller(early)
+        early = self.caller.response(183)
+        self.media()
+        return self.at_caller(early), early
+
+    def test_offer_in_prack_answered_here(self) -> None:
+        """A callee without 100rel, or without UPDATE, can't be offered anything: the offer is answered here, with what
+        the callee has said so far (RFC 3262 section 5; field.rst R: Offer in PRACK). Once it has answered it is offered
+        what is news to it, with a re-INVITE."""
+        for reliable in (True, False):
+            for direction in ("sendrecv", "sendonly"):
+                for caller_peer in self.ways(REL, UPDATES):
+                    caller, early = self.with_prack(reliable)
+                    prack = self.prack(caller, early, caller.sdp(direction, 3))
+                    ok = caller_peer.response(200)
+                    self.assertEqual((prack.cseq, True), (ok.cseq, b"m=audio" in ok.body))
+                    asked = self.media()
+                    self.assertEqual([one.command for one in asked], ["offer", "answer"])
+                    self.assertIn(b"o=- 1 3 ", asked[0].sdp)
+                    self.world.turn(2)
+                    caller_peer.silent()
+                    self.callee.silent()
+                    final = self.answered(caller, self.sdp(self.callee))
+                    self.assertIn(final.body, (b"", ok.body))
+                    if direction == "sendonly":
+                        invite = self.callee.request("INVITE")
+                        self.assertIn(b"a=sendonly", invite.body)
+                        self.callee.answer(invite, 200, self.sdp(self.callee, "recvonly", 2))
+                        self.callee.heard("ACK")
+                        self.assertIn(b"o=- 1 3 ", self.media()[-2].sdp)
+                    self.callee.silent()
+                    caller_peer.silent()
+                    self.over(caller)
+
+    def test_another_answers(self) -> None:
+        """A fork that has not answered the PRACK's offer answers the call: in a dialog of its own, to the first
+        offer, and nobody is offered anything further."""
+        for caller_peer in self.ways(REL):
+            caller, early = self.with_prack(reliable=False)
             self.prack(caller, early, caller.sdp("sendonly", 3))
-            self.assertIn("Retry-After", caller_peer.response(500).headers)
-            self.world.turn(1)
-            caller_peer.silent()
-            self.prack(caller, early)
             caller_peer.heard(200)
-            self.prack(caller, early)
-            caller_peer.heard(481)
-            self.answered(caller)
-            self.over(caller)
+            self.callee.answer(self.leg, 200, self.sdp(self.callee, "recvonly", 2), tag="other")
+            self.callee.heard("ACK")
+            ok = caller_peer.response(200)
+            self.assertNotEqual(early.to.tag, ok.to.tag)
+            self.assertIn(b"o=- 1 1 ", self.media()[-2].sdp)
+            other = self.at_caller(ok)
+            other.ack(self.invite)
+            self.callee.silent()
+            self.over(other)
+
+    def test_cancelled_meanwhile(self) -> None:
+        """The caller gives up while rtpengine makes the answer to its offer in PRACK."""
+        for caller_peer in self.ways(REL):
+            caller, early = self.with_prack(reliable=False)
+            self.world.nodes.hold()
+            self.prack(caller, early, caller.sdp("sendonly", 3))
+            caller.cancel(self.invite)
+            self.assertEqual(["200", "487"], sorted(caller_peer.pending()))
+            caller_peer.forget()
+            caller.ack_refusal(self.invite)
+            self.world.nodes.release()
+            self.world.turn()
+            self.assertEqual("PRACK", caller_peer.response(200).cseq.method)
+            self.callee.answer(self.callee.request("CANCEL"), 200)
+            self.callee.answer(self.leg, 487)
+            self.callee.heard("ACK")
+            self.assert_over(self.caller, self.callee)
+
+    def test_refused_offer_in_prack(self) -> None:
+        """rtpengine can't take the offer, or make the answer: that is refused, but the 183 has arrived, is not
+        repeated, and the 200 follows, with the first session. Another PRACK for it is taken (RFC 3262 section 5;
+        field.rst R: Offer in PRACK)."""
+        for reliable in (True, False):
+            for command in ("offer", "answer"):
+                for caller_peer in self.ways(REL, UPDATES):
+                    caller, early = self.with_prack(reliable)
+                    self.world.nodes.fail(command, NgRefused("odd"))
+                    self.prack(caller, early, caller.sdp("sendonly", 3))
+                    caller_peer.heard(488)
+                    self.world.turn(1)
+                    caller_peer.silent()
+                    self.prack(caller, early)
+                    caller_peer.heard(200)
+                    self.prack(caller, early)
+                    caller_peer.heard(481)
+                    self.media()
+                    final = self.answered(caller, self.sdp(self.callee))
+                    self.assertEqual([(one.command, b"o=- 1 3 " in one.sdp) for one in self.media()],
+                                     [("offer", False), ("answer", False)])  # fmt: skip
+                    self.assertEqual(early.body, final.body)
+                    self.callee.silent()
+                    self.over(caller)
 
     def test_answered_meanwhile(self) -> None:
         """The 200 to the INVITE comes before the one to the UPDATE."""

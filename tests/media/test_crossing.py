@@ -392,6 +392,28 @@ class ForPeers(ExchangeCase):
         alone = phone.replace(b" 8\r", b"\r")
         self.assertEqual(488, self.assertRaises(NgRefused, for_peer, alone, BROWSER, read(alone)).status)
 
+    def test_applications_of_trunks(self) -> None:
+        """A browser is not told of the floor control (RFC 4583) or camera control (RFC 4573) of a video phone, which
+        Firefox could not read even if refused; the phone has its own lines in the answer. A data channel is offered
+        (field.rst B: Descriptions that browsers refuse)."""
+        sound = b"c=IN IP4 127.0.0.1\r\nm=audio 5000 RTP/AVP 0\r\n"
+        for protocol, formats in (
+            ("UDP/BFCP", "*"), ("TCP/BFCP", "*"), ("TCP/TLS/BFCP", "*"), ("UDP/TLS/BFCP", "*"), ("RTP/AVP", "100"),
+        ):  # fmt: skip
+            phone = sound + f"m=application 9 {protocol} {formats}\r\na=rtpmap:100 H224/4800\r\n".encode()
+            asked = from_peer(phone, BROWSER_OF_TRUNK)
+            self.assertEqual([False, True], [media.is_refused for media in asked.media], protocol)
+            refused = sound + f"m=application 0 {protocol} {formats}\r\n".encode()
+            offered = write(for_peer(refused, BROWSER_OF_TRUNK, asked))
+            self.assertEqual("m=audio 0 UDP/TLS/RTP/SAVPF 0", lines(offered, "m=")[1])
+            answer = CHROMIUM + b"m=audio 0 UDP/TLS/RTP/SAVPF 0\r\n"
+            given = write(for_peer(refused, TRUNK, asked, from_peer(answer, TRUNK)))
+            self.assertEqual(f"m=application 0 {protocol}", lines(given, "m=")[1].rpartition(" ")[0])
+        channel = sound + b"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+        for protocol in ("UDP/DTLS/SCTP", "TCP/DTLS/SCTP", "DTLS/SCTP", "udp/dtls/sctp"):
+            told = self.given(channel.replace(b"UDP/DTLS/SCTP", protocol.encode()), BROWSER)
+            self.assertEqual(f"m=application 9 {protocol} webrtc-datachannel", lines(told, "m=")[1])
+
     def test_nothing(self) -> None:
         """rtpengine that has made none (10.5 of an empty one)."""
         for reply in (None, b"", 5, b"v=0\r\n"):

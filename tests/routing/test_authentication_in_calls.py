@@ -9,11 +9,15 @@ from dataclasses import replace
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.routing.test_authentication import CredentialCase, challenge
+from tests.support.calls.modifying import UPDATES
 from tests.support.calls.party import party_of
 from tests.support.calls.world import OFFER, TrunkPeer
 from tests.support.configs import CARRIER
 from webrtcproxy.sip.authentication import Credentials
 from webrtcproxy.sip.message import Request
+
+DAVE = ("P-Asserted-Identity", "<sip:dave@carrier.example.net>")
+ERIN = ("P-Asserted-Identity", "<sip:erin@carrier.example.net>")
 
 
 class CallersLeg(CredentialCase):
@@ -179,6 +183,75 @@ class CallersLeg(CredentialCase):
         self.trunk.silent()
         self.alice.heard(407)
         self.trunk.answer(self.hang_up(), 200)
+
+
+class BeforeTheAnswer(CredentialCase):
+    """A call that has come in from the trunk, and rings: what the proxy sends in the early dialog."""
+
+    trunks = (replace(CARRIER, pass_identity=True),)
+
+    def ring(self, authenticated: bool, reliable: bool) -> None:
+        """The trunk calls, and the browser rings, with an answer where that is reliable."""
+        self.world = self.make_world()
+        self.alice, self.trunk = self.world.browser(), self.world.trunk("192.0.2.7")
+        self.alice.aor = "alice@carrier.example.net:5080"
+        self.alice.bind(authenticated=authenticated)
+        self.invite = self.trunk.call(self.alice, UPDATES, *([("Supported", "100rel")] if reliable else []))
+        self.leg = self.alice.request("INVITE")
+        body = OFFER.replace(b"actpass", b"active") if reliable else b""
+        more = [("Require", "100rel"), ("RSeq", "1")] if reliable else []
+        response = self.alice.answer(self.leg, 183 if reliable else 180, body, headers=[UPDATES, *more])
+        self.near = party_of(self.alice, self.leg, response)
+        ringing = self.trunk.response(response.status)
+        self.far = party_of(self.trunk, self.invite, ringing)
+        if reliable:
+            self.alice.answer(self.alice.request("PRACK"), 200)
+            self.far.ask("PRACK", b"", ("RAck", f"{ringing.headers.get('RSeq')} {ringing.cseq}"))
+            self.trunk.heard(200)
+
+    def refuse(self) -> None:
+        self.alice.answer(self.leg, 486)
+        self.alice.heard("ACK")
+        self.trunk.heard(486)
+        self.assert_over(self.alice, self.trunk)
+
+    def again(self, asked: Request) -> Request:
+        """The request, after a challenge."""
+        self.trunk.answer(asked, 407, headers=[("Proxy-Authenticate", challenge())])
+        again = self.trunk.request(asked.method)
+        self.assertIn("Proxy-Authorization", again.headers)
+        self.assertEqual(asked.body, again.body)
+        return again
+
+    def test_change(self) -> None:
+        """The browser changes the session: by the rule of its calls."""
+        for authenticated in (True, False):
+            self.ring(authenticated, reliable=True)
+            self.near.ask("UPDATE", self.near.sdp("sendonly"))
+            update = self.trunk.request("UPDATE")
+            if authenticated:
+                self.far.answer(self.again(update), 200, self.far.sdp("recvonly"))
+                self.alice.heard(200)
+            else:
+                self.trunk.answer(update, 407, headers=[("Proxy-Authenticate", challenge())])
+                self.alice.heard(407)
+            self.refuse()
+
+    def test_identity(self) -> None:
+        """The proxy shows who the browser is: in any case, also where the browser says so in a response."""
+        for authenticated in (True, False):
+            for reliable in (True, False):
+                self.ring(authenticated, reliable)
+                self.near.ask("UPDATE", b"", DAVE)
+                self.alice.heard(200)
+                self.far.answer(self.again(self.trunk.request("UPDATE")), 200)
+                self.refuse()
+            self.ring(authenticated, reliable=True)
+            self.far.ask("UPDATE", b"", DAVE)
+            self.trunk.heard(200)
+            self.near.answer(self.alice.request("UPDATE"), 200, b"", ERIN)
+            self.far.answer(self.again(self.trunk.request("UPDATE")), 200)
+            self.refuse()
 
 
 class OfUnregistered(CredentialCase):

@@ -33,7 +33,6 @@ from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.media.placement import Loss
 from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.runtime.errors import BadDescription, NgError, Refusal
-from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import is_secure
@@ -68,7 +67,7 @@ class Call:
         permitted: PermittedCall,
     ) -> None:
         request = transaction.request
-        contact_user = context.worker_prefix + random_token(8)
+        contact_user = context.new_token()
         contact = contact_on(transaction.flow, contact_user, is_secure(request.uri))
         dialog = Dialog.from_request(request, transaction.to_tag, contact)  # raises before anything is begun
         self._context = context
@@ -151,7 +150,7 @@ class Call:
     def _complete_media(self) -> None:
         callee = self._offer_answer.callee
         if callee is not None:
-            self._session.complete_media(self._caller, callee)
+            self._session.complete_media(self._caller, callee, self._offer_answer.is_callee_behind)
 
     @property
     def caller(self) -> Leg:
@@ -200,6 +199,8 @@ class Call:
             transaction.reply(200)
             self.bye_arrived(leg, request)
             return
+        if not self.answered:
+            self._answer_early_challenges(leg)
         if request.method in ("INVITE", "UPDATE"):
             if self._transfer is not None and (request.body or request.method == "INVITE"):
                 raise Refusal(491)
@@ -232,6 +233,13 @@ class Call:
             self._session.answer_relayed()
         else:
             self._hung_up(leg, bye)
+
+    def _answer_early_challenges(self, leg: Leg) -> None:
+        """A request within an early dialog may lead to one to the caller, which a trunk may challenge as in the call
+        that is up."""
+        callee = self.other(leg) if leg is self._caller else leg
+        if callee is not None:
+            self._caller.answer_challenges_for(callee)
 
     def _request_before_answer(self, leg: Leg, transaction: ServerTransaction) -> None:
         """Handle a request of a caller without a 2xx: it is for the early dialog whose response the caller got last."""

@@ -117,9 +117,12 @@ class CallSession:
         """The call is up: refresh it from now on."""
         self._refresher.start(caller, callee)
 
-    def complete_media(self, caller: Leg, callee: Leg) -> None:
-        """The call is up, and each side has the answer: media without a transport get one."""
-        self._modifier.complete_media(caller, callee)
+    def complete_media(self, caller: Leg, callee: Leg, is_behind: bool = False) -> None:
+        """The call is up, and each side has the answer: media without a transport get one.
+
+        :param is_behind: whether the callee was not offered what the caller has offered last: it is now.
+        """
+        self._modifier.complete_media(caller, callee, is_behind)
 
     def replace(self, call: SessionOwner, media: CallMedia, branch: str, callee: Leg) -> None:
         """A leg of the call has been replaced.

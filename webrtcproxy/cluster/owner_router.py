@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 from twisted.logger import Logger
@@ -15,12 +16,16 @@ from webrtcproxy.transport.flow import Flow, Receiver
 
 log = Logger()
 
+MAX_REPLACING = 1000
+"""INVITEs with Replaces that are remembered; beyond this number, the oldest are dropped."""
+
 
 class OwnerRouter:
     """The `Receiver` of a worker's sockets.
 
-    A response goes to the worker that made its branch, a request within a dialog to the worker whose Contact its
-    Request-URI is. If that worker is down, its calls are lost, and this worker responds with 481.
+    A response goes to the worker that made its branch; a request within a dialog, or one that replaces a dialog, to
+    the worker that has it, and so does the CANCEL of the latter. If that worker is down, its calls are lost, and this
+    worker responds with 481.
 
     :param number: of this worker.
     :param receiver: the transactions of this worker.
@@ -37,17 +42,24 @@ class OwnerRouter:
         self._flows = flows
         self._send = send
         self._is_up = is_up
+        self._replacing: OrderedDict[tuple[str | None, str], int] = OrderedDict()  # owners by branch and sender
 
     def message_received(self, message: Request | Response, flow: Flow) -> None:
         """Route a message from a socket of this worker."""
         try:
-            owner = owner_of(message)
+            owner = owner_of(message) or self._owner_of_replacing(message)
         except BadMessage:
             owner = HUB
         if owner in (HUB, self._number) or not self._is_up(owner):
             self._receiver.message_received(message, flow)
         else:
             self._pass_on(owner, message, flow)
+
+    def _owner_of_replacing(self, message: Request | Response) -> int:
+        """The owner of the INVITE with Replaces that a CANCEL is for, whose Request-URI may name anybody."""
+        if not isinstance(message, Request) or message.method != "CANCEL":
+            return HUB
+        return self._replacing.get(_sent(message), HUB)
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
         """A malformed message is refused by the worker that has read it; one that is usable all the same is its
@@ -73,4 +85,17 @@ class OwnerRouter:
         except ValueError as why:
             log.info("A message for worker {owner} can't be passed on: {why}", owner=owner, why=why)
             return
+        if isinstance(message, Request) and "Replaces" in message.headers:
+            self._replacing[_sent(message)] = owner
+            if len(self._replacing) > MAX_REPLACING:
+                self._replacing.popitem(last=False)
         self._send({"to": owner, "do": MESSAGE, "flow": self._flows.describe(flow)}, data)
+
+
+def _sent(request: Request) -> tuple[str | None, str]:
+    """What an INVITE and its CANCEL have in common (RFC 3261 section 9.1).
+
+    :raises BadMessage: the top Via is malformed.
+    """
+    via = request.via
+    return via.branch, via.sent_by

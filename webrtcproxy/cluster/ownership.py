@@ -1,4 +1,5 @@
-"""Determines the worker that owns a message: our branches and Contacts within a dialog begin with its number."""
+"""Determines the worker that owns a message: our branches, and our tags and Contacts within a dialog, begin with its
+number."""
 
 from __future__ import annotations
 
@@ -18,16 +19,19 @@ ALL = -1
 _branch = re.compile(re.escape(BRANCH_PREFIX) + r"([0-9]{1,2})-").match
 _any_branch = re.compile(re.escape(BRANCH_PREFIX) + r"([0-9]{1,2})-").search
 _contact = re.compile(r"sips?:([0-9]{1,2})-[0-9a-f]{16}@", re.IGNORECASE).match
+_tag = re.compile(r"([0-9]{1,2})-[0-9a-f]{16}").fullmatch
+_replaced = re.compile(r';\s*to-tag\s*=\s*"?([0-9]{1,2})-[0-9a-f]{16}\b', re.IGNORECASE).search
 
 
 def worker_prefix(number: int) -> str:
-    """The beginning of the branches and Contacts of a worker."""
+    """The beginning of the branches, tags and Contacts of a worker."""
     return f"{number}-"
 
 
 def owner_of(message: Request | Response) -> int:
     """The number of the worker that owns a message: it has made the branch of a response, or has the dialog of a
-    request, by its Request-URI. 0 if the message names no worker.
+    request, by its Replaces, its Request-URI, or where that is another one, its To tag. 0 if the message names no
+    worker.
 
     :raises BadMessage: the To of a request is malformed.
     """
@@ -38,14 +42,20 @@ def owner_of(message: Request | Response) -> int:
             branch = likely_branch(message)
         found = _branch(branch)
         return int(found[1]) if found else HUB
-    found = _contact(message.uri)
-    return int(found[1]) if found and _is_of_dialog(message) else HUB
+    replaces = message.headers.get("Replaces")
+    found = None if replaces is None else _replaced(replaces)
+    if not found:
+        found = _contact(message.uri)
+        if not found or not (message.method in ENDING or replaces is not None or message.to.tag is not None):
+            found = _tag(_to_tag(message))
+    return int(found[1]) if found else HUB
 
 
-def _is_of_dialog(request: Request) -> bool:
-    """Whether a request is within a dialog, or replaces one, or cancels such an INVITE: ACK, BYE and CANCEL are, in
-    whatever state they are."""
-    return request.method in ENDING or request.to.tag is not None or "Replaces" in request.headers
+def _to_tag(request: Request) -> str:
+    try:
+        return request.to.tag or ""
+    except BadMessage:
+        return ""
 
 
 def may_end(message: Request | Response) -> bool:

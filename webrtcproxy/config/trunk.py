@@ -208,10 +208,11 @@ class Trunk:
 
     @property
     def may_be_tls(self) -> bool:
-        """Whether the trunk is reached over TLS, or may be if the DNS says so."""
-        return self.transport == "tls" or (
-            self.transport is None and any(server.port is None for server in self.servers)
-        )
+        """Whether the trunk is reached over TLS, or may be: if the DNS says so, or, where its section prepares for
+        that, a Contact."""
+        if self.transport is not None:
+            return self.transport == "tls"
+        return self.tls != ClientTls() or any(server.port is None for server in self.servers)
 
     def serves(self, hostport: tuple[str, int | None]) -> bool:
         """True if `hostport` of a Request-URI belongs to this trunk; no port means 5060, and with TLS also 5061."""

@@ -28,6 +28,7 @@ from webrtcproxy.routing.policy import Policy, account_of
 from webrtcproxy.routing.sequence import RequestSequences
 from webrtcproxy.routing.sources import Sources
 from webrtcproxy.routing.upstream import Upstream
+from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.metrics import CallMeter, Metrics
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
@@ -101,12 +102,17 @@ class Context:
     record_file: RecordFile | None = None
     """The file of records; None where there is none."""
     worker_prefix: str = ""
-    """Prefix of the user part of the proxy's Contact in a dialog: identifies the process where there are several."""
+    """The beginning of the proxy's tags, and of the user part of its Contact in a dialog: names the process where there
+    are several."""
 
     @property
     def proofs(self) -> Proofs:
         """What the browsers of this process have proven."""
         return self.location.proofs
+
+    def new_token(self) -> str:
+        """A tag, or the user part of a Contact, for a dialog of this process."""
+        return self.worker_prefix + random_token(8)
 
     def caller_of(self, request: Request, flow: Flow) -> Caller:
         """On whose behalf a browser has sent a request, as far as that is proven.

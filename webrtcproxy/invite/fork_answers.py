@@ -10,9 +10,12 @@ from webrtcproxy.dialog.context import CallMedia
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.invite.branch import Branch
 from webrtcproxy.routing.peer_profile import PeerProfile
-from webrtcproxy.runtime.errors import BadResponse
+from webrtcproxy.runtime.errors import BadResponse, NgError
 from webrtcproxy.sip.message import Response
 from webrtcproxy.transaction.server import ServerTransaction
+
+_FURTHER_OFFER = "-"
+"""In place of a party tag: rtpengine may have another offer of the caller's than the one that the forks were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,30 @@ class ForkAnswers:
         sdp = await self._media.offer(self.offer, from_tag=self._caller.party_tag, branch=branch.id, to=to)
         check_unanswered(self._transaction)
         return sdp
+
+    async def answer_further_offer(self, branch: Branch, tag: str, offer: bytes) -> tuple[bytes, bytes]:
+        """The answer to a further offer of the caller's, made of the one that the fork `tag` has given to the first,
+        and what this fork would have been offered.
+
+        :raises NgError: rtpengine can't make them.
+        """
+        caller, sdp = self._caller, self._answers[tag][0]
+        # Both commands are in the queue before that for a 2xx of the fork.
+        offered = self._media.offer(
+            offer, from_tag=caller.party_tag, branch=branch.id, to=branch.profile.media_from(caller.profile)
+        )
+        to = caller.profile.media_from(branch.profile)
+        answered = self._media.answer(sdp, from_tag=caller.party_tag, to_tag=tag, branch=branch.id, to=to)
+        try:
+            relayed = await offered
+            local = await answered
+        except NgError:
+            answered.addErrback(lambda failure: b"")
+            self._applied = _FURTHER_OFFER
+            raise
+        self._answers[tag] = sdp, local
+        self._applied = tag
+        return local, relayed
 
     async def answer(self, branch: Branch, tag: str, sdp: bytes) -> bytes:
         """The answer for the caller made of that of a fork; for a 2xx without SDP, of the one in an earlier 18x.

@@ -13,9 +13,10 @@ Message             Caller wants reliable 1xx                Caller gets none
 ==================  =======================================  ========================================================
 callee's 1xx        of the first fork: its answer; later     of the first branch: a preview, each time; of another
                     1xx of it, and other forks: no SDP       branch: no SDP
-caller's PRACK      confirms the answer                      -
+caller's PRACK      confirms the answer; a further offer     -
+                    crosses as UPDATE, or is answered here
 2xx of that fork    the same SDP again; none where an        the answer
-                    UPDATE has changed it
+                    UPDATE or a PRACK has changed it
 2xx of another      in a dialog of its own, unless it says   the answer
                     the same
 ==================  =======================================  ========================================================
@@ -57,8 +58,8 @@ from webrtcproxy.invite.call_during_setup import CallDuringSetup
 from webrtcproxy.invite.fork_answers import EarlyOffer, EarlySdp, ForkAnswers, check_unanswered
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import BadResponse, Refusal
-from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.session.description import sdp_in
+from webrtcproxy.session.offer_answer import is_no_news
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
@@ -96,6 +97,7 @@ class InitialOfferAnswer:
         self.branch = ""
         self.provisionals = ReliableProvisionals(context.transactions.schedule, transaction, self._unacknowledged)
         self._schedule = context.transactions.schedule
+        self._new_tag = context.new_token
         self._legs = legs
         self._transaction = transaction
         self._caller = caller
@@ -104,6 +106,7 @@ class InitialOfferAnswer:
         self._answers = ForkAnswers(transaction, caller, media)
         self._early_sdp: EarlySdp | None = None
         self._early_offer: EarlyOffer | None = None
+        self._further_offer: tuple[str, bytes] | None = None  # for which party, and what it was not offered
         self._answered = False  # a 2xx has arrived
         self._new_fork = False  # which needs a separate dialog
         self._ack: Deferred[Request | None] | None = None  # with the answer
@@ -167,7 +170,7 @@ class InitialOfferAnswer:
             self.check_wanted()
         self.provisionals.stop()
         if self._new_fork:
-            self._transaction.to_tag = random_token(8)
+            self._transaction.to_tag = self._new_tag()
             self._legs.rename(self._caller, self._transaction.to_tag)
         return sdp
 
@@ -196,6 +199,14 @@ class InitialOfferAnswer:
         callee.answer_pending = False
         if self._owner is not None:
             self._owner.answer_relayed()
+
+    @property
+    def is_callee_behind(self) -> bool:
+        """Whether the callee who has answered was not offered what the caller has offered last."""
+        callee, further = self.callee, self._further_offer
+        if callee is None or further is None or further[0] != callee.party_tag:
+            return False
+        return not is_no_news(further[1], callee.negotiation)
 
     def reset_early(self) -> None:
         """All branches have failed, and another one is tried: a preview that the caller has is no longer valid."""
@@ -251,8 +262,12 @@ class InitialOfferAnswer:
             sdp = b""  # another fork has answered the INVITE, or another PRACK has the answer
         elif response.body:
             self._caller.negotiation.answer_confirmed()
+        early = self._early_sdp
         if not sdp:
             transaction.reply(200)
+        elif early is not None and self._is_answered_here(early):
+            run_and_respond(self._answer_further_offer(transaction, sdp, response, early), transaction)
+            return
         elif self._owner is not None:
             try:
                 self._owner.modify_session(self._caller, transaction)
@@ -260,6 +275,36 @@ class InitialOfferAnswer:
                 self.provisionals.acknowledge(response, refused=True)
                 raise
         self.provisionals.acknowledge(response)
+
+    def _is_answered_here(self, early: EarlySdp) -> bool:
+        """Whether a further offer in a PRACK is answered for the callee, which can't be offered anything before its
+        2xx."""
+        callee = self.callee
+        if self._answered or self._caller.negotiation.state is not NegotiationState.STABLE:
+            return False
+        return callee is None or (callee.party_tag == early.party_tag and not callee.takes_update)
+
+    async def _answer_further_offer(
+        self, transaction: ServerTransaction, offer: bytes, acknowledged: Response, early: EarlySdp
+    ) -> None:
+        """Answer the offer in the caller's PRACK with what the callee has answered to the first one. A PRACK can't well
+        be refused (RFC 6337 section 3.1): the response that it acknowledges would be repeated.
+
+        :param transaction: the PRACK.
+        :param acknowledged: the 1xx that it acknowledges.
+        """
+        negotiation = self._caller.negotiation
+        negotiation.offer_received(offer)
+        try:
+            local, relayed = await self._answers.answer_further_offer(early.branch, early.party_tag, offer)
+        except Refusal:
+            negotiation.rollback()
+            self.provisionals.acknowledge(acknowledged, refused=True)
+            raise
+        negotiation.answer_sent(local)
+        self._further_offer = early.party_tag, relayed
+        transaction.reply(200, "", [("Content-Type", "application/sdp")], local)
+        self.provisionals.acknowledge(acknowledged)
 
     def _unacknowledged(self) -> None:
         log.warn("{call}: no PRACK came", call=self._call)

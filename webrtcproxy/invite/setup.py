@@ -198,7 +198,9 @@ class CallSetup:
         """Send the INVITE of a branch."""
         target = branch.target
         sdp = await self.offer_answer.offer_for(branch, target.profile)
-        sequence = self._sequence if target.profile.keeps_call_id else RequestSequence()
+        sequence = self._sequence
+        if not target.profile.keeps_call_id:
+            sequence = RequestSequence(from_tag=self._context.new_token())
         source, contact = self._transaction.request, contact_on(target.flow, self._user)
         reliable = bool(sdp) or self.offer_answer.provisionals.reliable
         invite = invite_for(source, self._caller.profile, target, sequence, contact, sdp, reliable)

@@ -219,8 +219,11 @@ def _keep_one_profile(described: Description) -> None:
 
 
 def _suits_browser(media: Media) -> bool:
-    """Whether browsers know the kind and the protocol."""
-    return (media.kind in ("audio", "video") and media.is_rtp) or media.kind == "application"
+    """Whether browsers know the kind and the protocol: of applications data channels only (RFC 8841), not what video
+    phones offer (RFC 4573, RFC 4583)."""
+    if media.kind == "application":
+        return media.protocol.upper().endswith("DTLS/SCTP")
+    return media.kind in ("audio", "video") and media.is_rtp
 
 
 def _name(codec: str) -> str:

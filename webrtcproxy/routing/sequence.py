@@ -55,10 +55,12 @@ class RequestSequences:
     """The request sequences that are remembered, bounded in number and in time.
 
     :param clock: for the time.
+    :param mark: the beginning of their tags.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, mark: str = "") -> None:
         self._clock = clock
+        self._mark = mark
         self._sequences: OrderedDict[tuple[str, ...], RequestSequence] = OrderedDict()
 
     def get(self, key: tuple[str, ...]) -> RequestSequence:
@@ -68,7 +70,7 @@ class RequestSequences:
         """
         sequence = self._sequences.get(key)
         if sequence is None or sequence.expires_at <= self._clock.seconds():
-            return RequestSequence()
+            return RequestSequence(from_tag=self._mark + random_token(8))
         return sequence
 
     def remember(self, key: tuple[str, ...], sequence: RequestSequence, seconds: float) -> None:

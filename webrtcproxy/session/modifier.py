@@ -66,6 +66,7 @@ class SessionModifier:
         self._incomplete: list[
             tuple[Leg, Leg]
         ] = []  # whose peers have media that have no transport yet, and the others
+        self._behind: Leg | None = None  # whose peer was not offered what the other side has offered last
         self._waiting: dict[Leg, ServerTransaction] = {}  # requests of callees, for `answer_relayed`
 
     @property
@@ -212,9 +213,15 @@ class SessionModifier:
         self._incomplete = [pair for pair in ((leg, other), (other, leg)) if _is_incomplete(pair[0])]
         self._idle()
 
-    def complete_media(self, caller: Leg, callee: Leg) -> None:
-        """The call is up, and each side has the answer: move what a browser has joined, one side after the other."""
-        self._incomplete = [pair for pair in ((caller, callee), (callee, caller)) if _has_joined(pair[0])]
+    def complete_media(self, caller: Leg, callee: Leg, is_behind: bool) -> None:
+        """The call is up, and each side has the answer: move what a browser has joined, one side after the other.
+
+        :param is_behind: whether the callee was not offered what the caller has offered last: it is now.
+        """
+        self._behind = callee if is_behind else None
+        self._incomplete = [
+            pair for pair in ((caller, callee), (callee, caller)) if _has_joined(pair[0]) or pair[0] is self._behind
+        ]
         if self._incomplete:
             self._idle()
 
@@ -232,7 +239,8 @@ class SessionModifier:
         loopback."""
         if leg.over or self._session.closed:
             return
-        if _has_joined(leg):
+        if _has_joined(leg) or leg is self._behind:
+            self._behind = None if leg is self._behind else self._behind
             reinvite = self._refresh = ReInvite(self._session.context, leg, Purpose.RESTORE)
             try:
                 await restore_session(self._session, reinvite, other)

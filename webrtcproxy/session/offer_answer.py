@@ -98,7 +98,7 @@ class OfferAnswer:
         self._offered = True
         self._check_wanted()
         response: Response | None = None
-        if unchanged or _is_no_news(relayed, other.negotiation):
+        if unchanged or is_no_news(relayed, other.negotiation):
             others = other.negotiation.remote_description
         else:
             response = await self._request(relayed)
@@ -260,7 +260,7 @@ class OfferAnswer:
         return b""
 
 
-def _is_no_news(offer: bytes, negotiation: Negotiation) -> bool:
+def is_no_news(offer: bytes, negotiation: Negotiation) -> bool:
     """Whether a peer that was offered this would have the session that it has."""
     last = negotiation.local_description
     return same_session(offer, last) or same_but_for_order(offer, last, negotiation.remote_description)

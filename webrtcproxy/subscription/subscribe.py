@@ -185,7 +185,7 @@ class PendingSubscribe:
         self._request = transaction.request
         self._is_subscribe = transaction.request.method == "SUBSCRIBE"
         self._profile = context.profile_of(transaction)
-        self._user = context.worker_prefix + random_token(8)
+        self._user = context.new_token()
         self._caller = caller
         self._counted = counted
         self._sent: list[SentSubscribe] = []

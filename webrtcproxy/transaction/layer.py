@@ -58,7 +58,7 @@ class Transactions:
     :param limits: of server transactions; beyond them, new requests get 503.
     :param last_resort: seconds until an INVITE that its user has not answered gets a 500, and an error is logged.
     :param metrics: counts refused requests.
-    :param mark: the text before the random part of a branch; it names the process if there are several.
+    :param mark: the text before the random part of a branch or tag; it names the process if there are several.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Transactions:
         self.user: TransactionUser = user or NoUser()
         self.timers = timers
         self.last_resort = last_resort
+        self.mark = mark
         self.schedule = Schedule(clock)
         self._metrics = metrics or Metrics()
         self._table = Table(limits)

@@ -51,6 +51,10 @@ class ServerLayer(Protocol):
         """Runs the timers."""
 
     @property
+    def mark(self) -> str:
+        """The beginning of our tags."""
+
+    @property
     def last_resort(self) -> float:
         """Seconds until an INVITE that its user has not answered gets a 500."""
 
@@ -190,7 +194,7 @@ class ServerMachine:
         self.source_flow = flow
         self.key = key
         self.state = ServerState.PROCEEDING
-        self.to_tag = request.to.tag or random_token(8)
+        self.to_tag = request.to.tag or layer.mark + random_token(8)
         self.transaction: ServerTransaction | None = ServerTransaction(request, self)
 
     def start(self) -> None:

@@ -151,8 +151,8 @@ class LocalTransfer:
             to=target.profile.media_from(stays.profile),
         )
         self._check_wanted()
-        contact = contact_on(target.flow, self._context.worker_prefix + random_token(8))
-        sequence = RequestSequence()
+        contact = contact_on(target.flow, self._context.new_token())
+        sequence = RequestSequence(from_tag=self._context.new_token())
         payer = self._transferor
         invite = invite_for(source, payer.profile, target, sequence, contact, sdp, True)
         if self._context.location.service_routes:

@@ -115,6 +115,16 @@ class Calling(Case):
             self.ours.flow_to("tls", self.place, "pbx.test").send(options("TLS"))
             await answers
 
+    async def test_by_a_contact(self) -> None:
+        """A section with a port and no transport is called by UDP; what it says of TLS counts where a Contact leads
+        there (field.rst K: Transport of the target)."""
+        for beside in ([], [Trunk("y", "pbx.test", 5070)]):
+            trunk = Trunk("x", "pbx.test", 5080, tls=ClientTls(ca=self.authority.file))
+            self.both("pbx.test", trunk_tls=TrunkTls([trunk, *beside]))
+            answers = self.here.next()
+            self.ours.flow_to("tls", self.place, "pbx.test").send(options("TLS"))
+            await answers
+
     async def test_expired(self) -> None:
         """The certificate was good until yesterday."""
         self.both("pbx.test", expired=True)
