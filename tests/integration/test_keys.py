@@ -7,10 +7,12 @@ from re import sub
 from tests.integration.media import CHROME, MediaCase, browser_answer
 from tests.integration.test_media import sdp
 from tests.sip.sdp.test_keys import LENGTHS, SUITE, key
-from tests.support.real.case import RealCase
+from tests.support.real.case import RealCase, until
 from tests.support.real.dialog import Calling, Dialog
 from tests.support.real.softphone import Peer
 from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER
+from tests.support.real.trunk_media import TrunkMedia as Media
+from tests.support.real.webrtc import WebPhone
 from tests.support.sdp import lines
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.profile import profiles_of
@@ -71,14 +73,10 @@ class Keys(MediaCase):
         for useless in USELESS:
             with self.assertRaises(NgRefused):
                 await self.answer(secure(useless.replace("1 ", f"{tags[SUITE]} ", 1)), self.back)
-        for suite, tag in tags.items():
-            for other in ("AES_256_CM_HMAC_SHA1_32", *tags):
-                if other != suite:
-                    with self.assertRaises(NgRefused):
-                        await self.answer(secure(key(tag, other)), self.back)
-        with self.assertRaises(NgRefused):
-            await self.answer(secure(key(99)), self.back)
-        await self.answer(secure(key(99), key(tags[SUITE])), self.back)
+        for tag in (*tags.values(), 99):
+            with self.assertRaises(NgRefused):
+                await self.answer(secure(key(tag, "F8_128_HMAC_SHA1_80")), self.back)
+        await self.answer(secure(key(99, "F8_128_HMAC_SHA1_80"), key(tags[SUITE])), self.back)
 
     async def test_changed_later(self) -> None:
         """A later offer, and the answer to it, keep tag and suite, whoever makes it and whatever the tag was."""
@@ -103,13 +101,65 @@ class Calls(RealCase):
         """The trunk answers with a key that it was not offered: it gets BYE, the browser 488 (RFC 4568 section
         5.1.3), and no session is left at rtpengine."""
         browser, trunk = await self.browser(), await self.peer()
-        for answer in (secure(), secure(key(99)), secure(key(1, "AES_CM_128_HMAC_SHA1_32")), secure(USELESS[0])):
+        for answer in (secure(), secure(key(1, "F8_128_HMAC_SHA1_80")), secure(USELESS[0])):
             calling = browser.invite(f"sip:echo@{self.plain}")
             callee = trunk.accept(await trunk.request("INVITE"), answer)
             self.assertEqual(488, (await calling.final()).status)
             await trunk.request("ACK")
             await callee.hung_up()
         await self.rtpengine.assert_empty()
+
+    async def test_another_tag(self) -> None:
+        """The trunk answers with a suite that it was offered, but with a tag of another one or of none: both hear each
+        other, also after each side has changed the session. The log says so (field.rst U: Key by another tag)."""
+        browser, trunk, media = await self.browser(), await self.peer(), Media(srtp=True)
+        self.addCleanup(media.close)
+        for tag in ("1", "2", "99"):
+            web = WebPhone()
+            self.addCleanup(web.close)
+            calling = browser.invite(f"sip:echo@{self.plain}", body=web.offer())
+            invite = await trunk.request("INVITE")
+            self.assertNotIn([tag, SUITE], chosen(invite.body))
+            callee = trunk.accept(invite, self.misnamed(media.answer(invite.body), tag))
+            caller = await self.confirmed(calling, web)
+            await trunk.request("ACK")
+            media.talk(invite.body)
+            await self.heard(web, media)
+            for direction in ("sendonly", "sendrecv"):
+                asked = caller.send("INVITE", body=web.offer(direction))
+                invite = await trunk.request("INVITE")
+                answer = media.answer(invite.body, "recvonly" if direction == "sendonly" else direction)
+                trunk.reply(invite, 200, body=self.misnamed(answer, tag))
+                await trunk.request("ACK")
+                self.assertEqual(200, (await Calling(browser, asked, True).final()).status)
+                caller.ack()
+            await self.heard(web, media)
+            answer = await callee.ask("INVITE", body=self.misnamed(media.sdp(), tag))
+            self.assertEqual([[tag, SUITE]], chosen(answer.body))
+            callee.ack()
+            media.talk(answer.body)
+            await self.heard(web, media)
+            await self.hang_up(caller, callee)
+            self.assertIn(f"has the key {tag} {SUITE}, which was offered with another tag", self.proxy.log())
+            await web.close()
+
+    def misnamed(self, sdp: bytes, tag: str) -> bytes:
+        return sub(rb"a=crypto:\d+", f"a=crypto:{tag}".encode(), sdp)
+
+    async def confirmed(self, calling: Calling, web: WebPhone) -> Dialog:
+        """The browser takes the answer."""
+        answer = await calling.final()
+        self.assertEqual(200, answer.status)
+        web.take(answer.body)
+        caller = Dialog.of_caller(calling.phone, calling.invite, answer)
+        caller.ack()
+        return caller
+
+    async def heard(self, web: WebPhone, media: Media) -> None:
+        """Audio comes to both, and can be decrypted."""
+        web.heard.clear()
+        media.heard.clear()
+        await until(lambda: web.heard[media.ssrc] > 20 and media.heard[web.ssrc] > 20, "audio both ways")
 
     async def test_ice_restart(self) -> None:
         """A browser on a new network is no matter of the trunk's (corners.rst 3: ICE restart), though rtpengine has

@@ -298,6 +298,13 @@ class MediaSession:
                 return fail(NgRefused("an answer without an offer"))
             parties = self._branches.get(branch) or self._begin_branch(branch, from_tag)
             described = from_peer(sdp, to, None if parties.offer is None else parties.offer.sent)
+            for media in described.media:
+                if media.misnamed_key:
+                    log.info(
+                        "{call}: an SDP answer has the key {key}, which was offered with another tag: it is taken",
+                        call=self.call,
+                        key=media.misnamed_key,
+                    )
             if names_in(described):
                 found = find_addresses(described, self._pool.address_of)
                 return found.addCallback(lambda _: self._make_answer(described, from_tag, to_tag, branch, to))

@@ -136,10 +136,11 @@ class Answered(SynchronousTestCase):
 
     OFFER = (key(2, "AES_256_CM_HMAC_SHA1_80"), key(4), key(7, "AEAD_AES_128_GCM"))
 
-    def left(self, *keys: str) -> list[str]:
+    def left(self, *keys: str, misnamed: str = "") -> list[str]:
         answer = medium(*keys)
         keep_answered_key(answer, medium(*self.OFFER))
         self.assertTrue(answer.has("ptime"))
+        self.assertEqual(misnamed, answer.misnamed_key)
         return keys_of(answer)
 
     def test_offered(self) -> None:
@@ -148,11 +149,30 @@ class Answered(SynchronousTestCase):
             self.assertEqual([each], self.left(each))
 
     def test_not_offered(self) -> None:
-        """A tag that was not offered, or that had another suite."""
-        for each in (key(1), key(2), key(7), key(4, "AEAD_AES_128_GCM"), key(4, "AES_CM_128_HMAC_SHA1_32"), key(40)):
-            self.assertEqual([], self.left(each))
+        """A suite that was not offered, whatever its tag."""
+        for tag in (1, 2, 4, 7, 40):
+            self.assertEqual([], self.left(key(tag, "AES_CM_128_HMAC_SHA1_32")))
         self.assertEqual([], self.left())
 
+    def test_another_tag(self) -> None:
+        """A suite that was offered, with a tag of another one or of none: it is the one that was offered (field.rst U:
+        Key by another tag)."""
+        for tag in ("1", "2", "7", "40", "01"):
+            self.assertEqual([key(4, rest="|2^20")], self.left(key(tag, rest="|2^20"), misnamed=f"{int(tag)} {SUITE}"))
+        self.assertEqual([key(7, "AEAD_AES_128_GCM")],
+                         self.left(key(4, "AEAD_AES_128_GCM"), misnamed="4 AEAD_AES_128_GCM"))  # fmt: skip
+        lower = key(1).replace(SUITE, SUITE.lower())
+        self.assertEqual([f"4{lower[1:]}"], self.left(lower, misnamed=f"1 {SUITE}"))
+        unknown = key(1, "AES_CM_128_HMAC_SHA1_32")
+        self.assertEqual([key(4)], self.left(unknown, key(2), misnamed=f"2 {SUITE}"))
+
+    def test_several_tags(self) -> None:
+        """A suite that was offered more than once, with other keys: nobody knows which one is meant."""
+        answer = medium(key(3))
+        keep_answered_key(answer, medium(key(1), key(2, rest="|2^20")))
+        self.assertEqual([], keys_of(answer))
+
     def test_several(self) -> None:
-        """An answer has one: the first that was offered."""
+        """An answer has one: the first that was offered, also after one with another tag."""
         self.assertEqual([key(4)], self.left(key(1), key(4), key(7, "AEAD_AES_128_GCM")))
+        self.assertEqual([key(4)], self.left(key(2, "AEAD_AES_128_GCM"), key(4)))

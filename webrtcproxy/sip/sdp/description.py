@@ -94,6 +94,8 @@ class Media:
     :ivar offered_protocol: as its sender has written it, where `protocol` is what rtpengine is told; else empty.
     :ivar numbers: in an answer: the payload types that its sender gave to codecs that were offered with another number,
         by the number that was offered; None if there are none.
+    :ivar misnamed_key: in an answer: tag and suite of its key, as its sender has written them, where that suite was
+        offered with another tag; else empty.
     :ivar joined: it has no transport but that of another medium, of a browser's offer (`webrtcproxy.sip.sdp.bundling`).
     """
 
@@ -112,6 +114,7 @@ class Media:
     bandwidths: list[Attribute] = field(default_factory=list)
     offered_protocol: str = ""
     numbers: dict[str, str] | None = None
+    misnamed_key: str = ""
     joined: bool = False
 
     @property

@@ -54,10 +54,24 @@ def keep_usable_keys(media: Media) -> None:
 def keep_answered_key(given: Media, offered: Media) -> None:
     """Keep the one key of an answer that has the tag and the suite of one in the offer (RFC 4568 section 5.1.3).
 
+    Where none has, that whose suite was offered with one tag only gets this tag, which is noted: its sender encrypts
+    with this suite, whatever number it has given it, and has no other key of ours for what it hears.
+
     :param offered: what the sender of `given` was offered.
     """
     known = {_chosen(value) for name, value in offered.attributes if name == "crypto"}
-    answered = [value for name, value in given.attributes if name == "crypto" and _chosen(value) in known]
+    keys = [value for name, value in given.attributes if name == "crypto"]
+    answered = [key for key in keys if _chosen(key) in known]
+    if keys and not answered:
+        tags: dict[str, list[int]] = {}
+        for tag, suite in known:
+            tags.setdefault(suite, []).append(tag)
+        for key in keys:
+            tag, suite = _chosen(key)
+            if len(tags.get(suite, ())) == 1:
+                given.misnamed_key = f"{tag} {suite}"
+                answered = [f"{tags[suite][0]} {key.partition(' ')[2]}"]
+                break
     _keep(given, answered[:1])
 
 
