@@ -134,7 +134,7 @@ class OddDescriptions(MediaCase):
         bare = bare.replace(lines(bare, "m=")[0].split()[1].encode(), b"9", 1)
         for offer in (
             bare, bare.replace(b"t=0 0\r\n", b"t=0 0\r\n" + trickle),
-            bare.replace(b"IP4 0.0.0.0\r\na=rtcp", b"IP6 ::\r\na=rtcp"),
+            bare.replace(b"IP4 0.0.0.0\r\na=rtcp", b"IP6 ::\r\na=rtcp"), bare.replace(b"m=audio 9 ", b"m=audio 45678 "),
         ):  # fmt: skip
             for direction in (b"sendrecv", b"sendonly", b"inactive"):
                 self.begin()

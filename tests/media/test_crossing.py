@@ -51,6 +51,18 @@ class FromBrowser(ExchangeCase):
             self.assertEqual(1, section.count(b"a=ice-options:"))
             self.assertIn("trickle", lines(section, "a=ice-options:")[0])
 
+    def test_no_candidate_at_a_port(self) -> None:
+        """Some pages write a port beside 0.0.0.0. rtpengine would take that for a hold: it is told port 9, in offers
+        and answers (RFC 8839 section 4.4; field.rst W1: No default candidate)."""
+        own = lines(CHROMIUM, "c=")[0].encode()
+        for c, address in ((b"IP4 0.0.0.0", "IP4 0.0.0.0"), (b"IP6 ::", "IP6 ::"), (b"IP4 x.local", "IP4 0.0.0.0")):
+            odd = CHROMIUM.replace(own, b"c=IN " + c)
+            for told in (self.told(odd, TRUNK), self.told(odd, TRUNK, CHROMIUM)):
+                self.assertEqual(["9", f"c=IN {address}"], [lines(told, "m=")[0].split()[1], lines(told, "c=")[0]])
+        self.assertEqual(lines(CHROMIUM, "m="), lines(self.told(CHROMIUM, TRUNK), "m="))
+        held = PLAIN.replace(lines(PLAIN, "c=")[0].encode(), b"c=IN IP4 0.0.0.0")  # a trunk's, without ICE
+        self.assertEqual(lines(PLAIN, "m=")[0].split()[1], lines(self.told(held, BROWSER_OF_TRUNK), "m=")[0].split()[1])
+
     def test_name(self) -> None:
         """A name in its c= line is nobody's to look up where ICE finds the address: it may be one of mDNS."""
         told = self.told(CHROMIUM.replace(lines(CHROMIUM, "c=")[0].encode(), b"c=IN IP4 1f4712db.local"), TRUNK)

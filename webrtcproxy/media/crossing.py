@@ -15,12 +15,15 @@ from webrtcproxy.sip.sdp.answering import answering_direction, fit
 from webrtcproxy.sip.sdp.attributes import OF_BROWSER, OF_TRUNK
 from webrtcproxy.sip.sdp.browsers import keep_what_browsers_take
 from webrtcproxy.sip.sdp.bundling import groups_in
-from webrtcproxy.sip.sdp.description import NOWHERE, OVER_TCP, Description, Media, about
+from webrtcproxy.sip.sdp.description import NOWHERE, NOWHERES, OVER_TCP, Description, Media, about
 from webrtcproxy.sip.sdp.keys import keep_answered_key, keep_usable_keys
 from webrtcproxy.sip.sdp.reading import BadSdp, read
 
 MAX_NAMES = 4
 """Names of hosts in one description that are looked up."""
+
+NO_PORT = 9
+"""The port of a medium without a default candidate (RFC 8839 section 4.4)."""
 
 _OF_DTLS = frozenset(("fingerprint", "setup", "tls-id"))
 
@@ -267,7 +270,7 @@ def _complete(media: Media, described: Description, *, is_answer: bool) -> bool:
     """Add what rtpengine has to know of a browser's medium.
 
     With ICE, ``0.0.0.0`` means that there is no default candidate, and no hold (RFC 8840 section 4.1.1): rtpengine
-    takes it so where the medium trickles.
+    takes it so where the medium trickles, and the port is 9.
 
     :returns: whether it can be used: without a fingerprint there would be no DTLS, and so no keys (RFC 5763 section 5).
     """
@@ -279,6 +282,8 @@ def _complete(media: Media, described: Description, *, is_answer: bool) -> bool:
             media.attributes.append(("ice-options", f"{options} trickle".lstrip()))
         if not _is_address(media.address or NOWHERE):
             media.address = NOWHERE
+        if media.address in NOWHERES and media.port:
+            media.port = NO_PORT
     if "fingerprint" in said:
         _complete_dtls(media, said, is_answer=is_answer)
         return True
