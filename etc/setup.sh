@@ -5,7 +5,8 @@
 #
 #   apt      Debian packages, each where its command is missing; one that has none, where it is not installed
 #   python   the virtual environment .venv with the package in it, editable, and the named extras
-#   compiled the package once more, compiled (see setup.py), in run/compiled; needs a C compiler
+#   compiled the package once more, compiled (see setup.py), in run/compiled; needs a C compiler. WEBRTCPROXY_COMPILE=quick
+#            before it has it compiled in half the time, and slower
 #   page     the phone page in webrtcproxy/phone/dist, built
 #   npm      npm packages by lock file in the named folders
 #
@@ -99,7 +100,9 @@ python() {
 
 compiled() {
     made=run/compiled/made
-    if [ -e $made ] && [ -z "$(find setup.py setup.cfg webrtcproxy -name '*.py' -newer $made -print)" ]; then
+    how=${WEBRTCPROXY_COMPILE:-1}
+    if [ "$(cat $made 2>/dev/null)" = "$how" ] &&
+        [ -z "$(find setup.py setup.cfg webrtcproxy -name '*.py' -newer $made -print)" ]; then
         return
     fi
     command -v cc >/dev/null || install_packages gcc libc6-dev
@@ -107,9 +110,9 @@ compiled() {
 sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || install_packages python3-dev
     say "compiling the package; this takes minutes"
     rm -rf run/compiled build
-    WEBRTCPROXY_COMPILE=1 .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps \
+    WEBRTCPROXY_COMPILE=$how .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps \
         --target run/compiled .
-    touch $made
+    echo "$how" >$made
 }
 
 npm_folder() {
