@@ -144,6 +144,25 @@ class MistakeTests(TwistdCase):
         self.assertEqual(said[0].stderr, said[1].stderr)
         self.assertEqual(self.files(), ["proxy.ini"])
 
+    def test_files_of_twistd(self) -> None:
+        """Where twistd can't write its log or its process id, a line says so, in place of a traceback, before anything
+        is made (field.rst Y1: Sample in a clone)."""
+        path = self.configuration(RIGHT.replace("listen = tcp:0", "listen = ssl:0"))
+        pid, logged = f"{self.folder}/none/x.pid", f"{self.folder}/none/x.log"
+        for options, files in (
+            ((f"--pidfile={pid}",), [pid]),
+            (("-n", "--pidfile=none/x.pid"), [pid]),
+            (("--pidfile=", "--logfile=none/x.log"), [logged]),
+            (("-n", f"--pidfile={pid}", f"--logfile={logged}"), [pid, logged]),
+        ):
+            result = self.twistd(*options, "webrtcproxy", "-c", path)
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            for line, file in zip(result.stderr.splitlines(), files, strict=True):
+                self.assertTrue(
+                    line.startswith(f"webrtcproxy: {file} can't be written (there is no such folder); "), line
+                )
+            self.assertEqual(self.files(), ["proxy.ini"])
+
     def test_missing_file(self) -> None:
         """A file that is not there is named, without a traceback."""
         result = self.twistd("webrtcproxy", "-c", "nowhere.ini")

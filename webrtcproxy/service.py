@@ -6,6 +6,7 @@ import os
 import platform
 import signal
 import sys
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -193,6 +194,10 @@ class Options(AuthOptionMixin, usage.Options):
         file = self["config"]
         if file is None:
             raise usage.UsageError("which configuration file? Name it, as in: twistd webrtcproxy -c etc/proxy.ini")
+        if not self["check"] and self.parent is not None:
+            lines = [f"webrtcproxy: {line}" for line in unwritable(self.parent)]
+            if lines:
+                raise SystemExit("\n".join(lines))
         try:
             self.loaded, mistakes = preflight(Path(file), self.checkers, check=bool(self["check"]))
             if self["check"]:
@@ -205,6 +210,27 @@ class Options(AuthOptionMixin, usage.Options):
         if self["check"]:
             sys.stdout.write(f"{self.loaded.path}: no mistake found\n")
             raise SystemExit(0)
+
+
+def unwritable(options: Mapping[str, Any]) -> Iterator[str]:
+    """Which of the files of twistd's own can't be written, with what to do; else the start would end in a traceback.
+
+    :param options: of twistd itself.
+    """
+    if options["chroot"] or options["rundir"] not in (None, "."):
+        return  # another folder, which twistd changes to later
+    log_file = options["logfile"] or ("-" if options["nodaemon"] else "twistd.log")
+    files = {"pidfile": options["pidfile"]}
+    if log_file != "-" and not options["syslog"] and not options["logger"]:
+        files["logfile"] = log_file
+    for option, name in files.items():
+        path = Path(name).absolute()
+        folder = path.parent
+        if not name or os.access(path if path.exists() else folder, os.W_OK):
+            continue
+        why = "Permission denied" if folder.is_dir() else "there is no such folder"
+        remedy = f"start in a folder of your own, or name a file with twistd's --{option}="
+        yield f"{path} can't be written ({why}); {remedy}"
 
 
 def makeService(options: Options) -> MultiService:
