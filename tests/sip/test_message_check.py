@@ -149,6 +149,9 @@ class RespondTests(SynchronousTestCase):
             ('"C" <sip:c@d>;x=y ;', '"C" <sip:c@d>;x=y;tag=ours'),
             ("<sip:c@d>;tag=theirs", "<sip:c@d>;tag=theirs"),
             ("sip:c@d;TAG=theirs", "sip:c@d;TAG=theirs"),
+            ("<sip:c@d>;tag=;x=y", "<sip:c@d>;tag=ours;x=y"),
+            ('<sip:c@d>;TAG=""', "<sip:c@d>;TAG=ours"),
+            ("<sip:c@d>;tag", "<sip:c@d>;tag=ours"),
             ('"C <sip:c@d>', '"C <sip:c@d>'),
         ):
             self.assertEqual(respond(request(To=to), 200, to_tag="ours").headers.get("To"), answered)

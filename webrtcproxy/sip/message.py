@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers, canonical
 from webrtcproxy.sip.framing import BLANKS, MAX_HEADERS, MAX_MESSAGE, MAX_VALUE, content_length, is_c1, tidy
-from webrtcproxy.sip.grammar import is_token
+from webrtcproxy.sip.grammar import find_param, is_token
 from webrtcproxy.sip.headers import STAR, CSeq, Star
 from webrtcproxy.sip.mending import MAX_TIMER, NEEDS_CONTACT, NEEDS_EXPIRES, likely_request_uri
 from webrtcproxy.sip.names import AT_MOST_ONE, PHRASES, REQUIRED, SPELLINGS
@@ -259,7 +259,7 @@ def respond(
     """The response to a request (RFC 3261 section 8.2.6), even to a malformed one, as far as its headers exist.
 
     :param reason: the reason phrase; empty for the standard one.
-    :param to_tag: added to a To without a tag, except in a 100.
+    :param to_tag: added to a To without a tag, or in place of an empty one, except in a 100.
     :param headers: names and values to add.
     :raises ValueError: a header to add has CR, LF or NUL.
     """
@@ -269,7 +269,8 @@ def respond(
         to = answer.get("To")
         try:
             if to is not None and request.to.tag is None:
-                answer.set("To", f"{to.rstrip('; ')};tag={to_tag}")
+                is_empty = find_param(request.to.params, "tag") is not None
+                answer.set("To", str(request.to.with_tag(to_tag)) if is_empty else f"{to.rstrip('; ')};tag={to_tag}")
         except BadMessage:
             pass  # a malformed To is returned unchanged
     if isinstance(headers, Headers):
