@@ -107,6 +107,20 @@ class WarningTests(SynchronousTestCase):
         for software, digits in ((b"rtpengine-13-2-1-16", False), (b"rtpengine-13-4-1-1", True)):
             self.assertNotIn("rfc4733", str(self.logged(software, digits)))
 
+    def test_stopped_meanwhile(self) -> None:
+        """Nothing is left there where the service is stopped before the reply."""
+        reactor = FakeReactor()
+        daemon = FakeDaemon(reactor)
+        daemon.software, daemon.delay = b"rtpengine-26-0-1-13", 0.5
+        nodes = Nodes(reactor, [(FIRST, PORT)], ping=5)
+        nodes.startService()
+        reactor.pump([FIRST_PING, 0.5])
+        self.assertEqual(len(daemon.sessions), 1)
+        stopped = nodes.stopService()
+        reactor.pump([0.5] * 60)
+        self.successResultOf(stopped)
+        self.assertEqual((daemon.sessions, len(nodes.names), reactor.getDelayedCalls()), (set(), 0, []))
+
     def test_another_program(self) -> None:
         """A node that was dead is asked again: it may have been updated, or replaced by one that does not tell."""
         reactor = FakeReactor()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.media.audit import SessionAudit
@@ -120,6 +120,9 @@ class Upkeep:
             self._names.release(call_id)
             node.quirks = NO_QUIRKS
             return
+        except CancelledError:  # the service stops
+            self._discard(node, call_id, "version")
+            raise
         except NgError:
             self._discard(node, call_id, "version", late=True)
             self._asks_version = True
