@@ -57,6 +57,9 @@ FROMS = {
     b"<sip:7001@h>;;x=": "sip:7001@h",
     b'"Joe <sip:7001@h>': "sip:7001@h",
     b"<sip:7001#1@h>": "sip:7001%231@h",
+    b"<tel:+49 30 123>": "sip:+4930123@127.0.0.1;user=phone",
+    b'"Front Desk" sip:7001@h': "sip:7001@h",
+    b"<sip:7001>": "sip:7001@127.0.0.1",
     b"Anonymous": "sip:anonymous@anonymous.invalid",
 }
 """What a trunk writes into From, and whom the browser sees."""
@@ -67,6 +70,7 @@ INVITES: tuple[Callable[[bytes], bytes], ...] = (
     replacing(b"\r\nMax-Forwards: 70", b"\r\nMax-Forwards: lots"),
     lambda data: data.partition(b"Content-Type")[0] + b"c: multipart/mixed;boundary=o\r\n\r\n" + MIXED,
     lambda data: LENGTH.sub(lambda found: found[0] * 2, data, count=1),
+    lambda data: LENGTH.sub(b"\r\nl:", data, count=1),
 )  # fmt: skip
 """What else may be odd in its INVITE."""
 

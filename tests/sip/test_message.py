@@ -234,7 +234,6 @@ class LengthTests(Case):
             "4",
             "-999",
             "x",
-            "",
             "3 3",
             "3,2",
             "3,",
@@ -250,7 +249,10 @@ class LengthTests(Case):
             self.assertEqual(request.body, b"")
 
     def test_plain_all_the_same(self) -> None:
-        """A plus sign, and the same twice, leave no doubt (field.rst T: Odd INVITE)."""
+        """A plus sign, and the same twice, leave no doubt; an empty one of a datagram is none (field.rst T: Odd
+        INVITE)."""
+        self.assertEqual(read(options("l:\r\n", b"abc")).body, b"abc")
+        self.refused(options("l:\r\n", b"abc"), "Bad Content-Length", stream=True)
         for length in ("+2", "2, 2", "2,+2 ,\t2", "02"):
             for stream in (False, True):
                 data = options(f"l: {length}\r\n", b"abc")

@@ -43,6 +43,8 @@ class PlainTests(SynchronousTestCase):
             ("<sip:a@h_x:5060>", "<sip:a@example.com:5060>"),
             ("<sip:a@1.2.3>", "<sip:a@example.com>"),
             ("<sip:a@h>;\u00fc=1;x=a/b;y", "<sip:a@h>;y"),
+            ("<sip:7001>", "<sip:7001@example.com>"),
+            ("<sip:7001;x=y>", "<sip:7001@example.com;x=y>"),
         ):
             self.assertEqual(str(plain(NameAddr.parse_party(text), "example.com")), written, text)
 

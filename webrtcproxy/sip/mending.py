@@ -33,6 +33,8 @@ HOPS: Final = 70
 """The Max-Forwards in place of one that is no number (RFC 3261 section 16.6)."""
 
 _bracketed = re.compile(r"<([^<>]*)>?")
+_after_display = re.compile(r'(\s*"[^"]*"\s*|[^;<>"]*\s(?=(?:sips?|tel):))([^;<>"]+)(?=;|\Z)', re.IGNORECASE).match
+"""Finds a display name and a URI without brackets."""
 _comma = re.compile(r"(<[^<>]*>)|,")
 _in_display = re.compile(r'["\\<>\s]+')
 _param = re.compile(r"""[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]*(?:=[ \t]*("(?:[^"\\]|\\.)*"|[^\s,;<>"]*))?""")
@@ -66,7 +68,10 @@ def address(text: str, user: str = "") -> NameAddr:
     :param user: stands in place of a user that is missing.
     :returns: an address at `ANONYMOUS_HOST` where no host can be read.
     """
-    begin, uri, end = _place(text)
+    bare = _after_display(text)
+    begin, uri, end = (bare.end(1), bare[2], bare.end()) if bare else _place(text)
+    if uri.lstrip()[:4].lower() == "tel:":
+        uri = "".join(uri.split())
     mended = likely_uri(uri, user, ANONYMOUS_HOST) or f"sip:{user and user + '@'}{ANONYMOUS_HOST}"
     tail = text[end:]
     if tail.lstrip()[:4].lower() == "tag=":  # its semicolon is missing

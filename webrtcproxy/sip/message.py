@@ -168,7 +168,7 @@ def _request_line(line: str) -> tuple[str, str]:
 
 def _body(data: bytes, length: str | None, stream: bool) -> bytes:
     """The body, of the length that Content-Length states (RFC 3261 section 18.3)."""
-    if length is None:
+    if length is None or not (length or stream):
         if stream:
             raise BadMessage("Missing Content-Length")
         return data

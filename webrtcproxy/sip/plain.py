@@ -73,6 +73,8 @@ def _uri(text: str, domain: str) -> str:
     if uri.scheme == "tel":
         written = f"sip:{_user(uri.user or '')}@{domain};user=phone"
     elif uri.host:
+        if not uri.user and uri.host.isdigit():  # a user without a host
+            uri = Uri.parse(text.replace(":", f":{uri.host}@", 1))
         params = format_params(tuple(param for param in uri.params if _is_param(format_params((param,))[1:])))
         user = f"{_user(uri.user)}@" if uri.user else ""
         port = "" if uri.port is None else f":{uri.port}"
