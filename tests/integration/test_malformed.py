@@ -39,6 +39,7 @@ ANSWERS: tuple[Callable[[bytes], bytes], ...] = (
     replacing(b"\r\nContent-Length: ", b"\r\nContent-Length: 3\r\nContent-Length: "),
     replacing(b"\r\nContent-Length: ", b"\r\nNonsense\r\nl: 1"),
     replacing(b"\r\nContact: <", b'\r\nContact: ""a"" <'),
+    lambda data: re.sub(rb"Contact: <([^;>]*)[^\r]*", rb'Contact: "a b" \1', data),
     lambda data: data.partition(b"Content-Type")[0] + b"c: multipart/mixed;boundary=o\r\n\r\n" + MIXED,
     lambda data: data.partition(b"Content-Type")[0] + b"c: multipart/mixed;boundary='p'\r\n\r\n--p\r\n" + PLAIN_SDP,
     replacing(b"SIP/2.0 200 OK", b" SIP/2.1  200"),

@@ -88,7 +88,8 @@ class OtherTests(SynchronousTestCase):
             (["<sip:carol@192.0.2.5>, <sip:x@"], ["sip:carol@192.0.2.5"]),
             (["<sip:x@, <sip:carol@192.0.2.5>;q=1"], ["sip:carol@192.0.2.5"]),
             (['"Doe, J <sip:a@b;x=1,2>, "K" <sip:c@d>'], ["sip:a@b;x=1,2", "sip:c@d"]),
-            (["x", "<sip:a@b:port>", "*", "<sip:a@>", "<tel:1 2>"], []),
+            (['"C" sip:carol@192.0.2.5:5070;q=1, D E sip:d@e'], ["sip:carol@192.0.2.5:5070", "sip:d@e"]),
+            (["x", '"C" nobody', "<sip:a@b:port>", "*", "<sip:a@>", "<tel:1 2>"], []),
             (["sip:a@b, sip:c@d:", "<sip:e@f>"], ["sip:a@b", "sip:c@d", "sip:e@f"]),
         ):
             self.assertEqual([contact.uri for contact in mending.readable_addresses(lines)], uris, lines)

@@ -68,8 +68,7 @@ def address(text: str, user: str = "") -> NameAddr:
     :param user: stands in place of a user that is missing.
     :returns: an address at `ANONYMOUS_HOST` where no host can be read.
     """
-    bare = _after_display(text)
-    begin, uri, end = (bare.end(1), bare[2], bare.end()) if bare else _place(text)
+    begin, uri, end = _place(text)
     if uri.lstrip()[:4].lower() == "tel:":
         uri = "".join(uri.split())
     mended = likely_uri(uri, user, ANONYMOUS_HOST) or f"sip:{user and user + '@'}{ANONYMOUS_HOST}"
@@ -216,6 +215,9 @@ def elements(text: str) -> list[str]:
 
 def _place(text: str) -> tuple[int, str, int]:
     """Where the display name ends, the URI, and where the parameters begin."""
+    bare = _after_display(text)
+    if bare:
+        return bare.end(1), bare[2], bare.end()
     last = None
     for match in _bracketed.finditer(text):
         last = match
