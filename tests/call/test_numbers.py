@@ -343,7 +343,14 @@ class CalledNumbers(NumbersCase):
         self.assertEqual(self.rung("sip:trunk@192.0.2.1", alice, bob, headers=(header,)), ["404"])
         self.start(called_number="p-called-party-id")
         alice, bob = self.registered(), self.registered("bob")
-        odd = (f'""x"" <sip:{NUMBER}@h>', f"<sip:{NUMBER}@h:5060>;;", f'"x <sip:{NUMBER}@h>', f"<sip:{NUMBER}@h")
+        odd = (
+            f'""x"" <sip:{NUMBER}@h>',
+            f"<sip:{NUMBER}@h:5060>;;",
+            f'"x <sip:{NUMBER}@h>',
+            f"<sip:{NUMBER}@h",
+            NUMBER,
+            f"<{NUMBER}>;x=y",
+        )
         for value in (header, ("P-Called-Party-ID", f"<tel:{NUMBER}>"), *(("P-Called-Party-ID", text) for text in odd)):
             self.assertEqual(self.rung("sip:trunk@192.0.2.1", alice, bob, headers=(value,)), ["alice"])
         for lines in ((), (("P-Called-Party-ID", "<sip:"),)):

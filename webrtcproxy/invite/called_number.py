@@ -12,6 +12,7 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.sip.grammar import format_params
 from webrtcproxy.sip.mending import readable_addresses
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.plain import ANONYMOUS_HOST
 from webrtcproxy.sip.telephone import number_in, numbers_in_context
 from webrtcproxy.sip.uri import Uri
 
@@ -65,7 +66,8 @@ def called_uris(request: Request, trunk: Trunk) -> Sequence[Uri]:
     if trunk.called_number == "to":
         return [request.to.address]
     if trunk.called_number == "p-called-party-id":
-        return [named.address for named in readable_addresses(request.headers.lines("P-Called-Party-ID"))]
+        lines = request.headers.lines("P-Called-Party-ID")  # some write the number alone
+        return [named.address for named in readable_addresses(lines, ANONYMOUS_HOST)]
     return []
 
 

@@ -78,10 +78,11 @@ def address(text: str, user: str = "") -> NameAddr:
     return NameAddr(likely_display(text[:begin]), mended, likely_params(tail))
 
 
-def readable_addresses(lines: Iterable[str]) -> list[NameAddr]:
+def readable_addresses(lines: Iterable[str], host: str = "") -> list[NameAddr]:
     """The addresses of Contact headers, or of others like them, whose URI can be read; perhaps none.
 
     :param lines: the values of the header lines.
+    :param host: in place of one that is missing; empty where it must be there.
     """
     found = []
     for text in (text for line in lines for text in elements(line)):
@@ -92,7 +93,7 @@ def readable_addresses(lines: Iterable[str]) -> list[NameAddr]:
             _ = contact.address
         except BadMessage:
             begin, uri, end = _place(text)
-            mended = likely_uri(uri)
+            mended = likely_uri(uri, host=host)
             if mended is None:
                 continue
             contact = NameAddr(likely_display(text[:begin]), mended, likely_params(text[end:]))
