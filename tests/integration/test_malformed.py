@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Dialog
 from tests.support.real.softphone import Browser, Peer
-from tests.support.real.speech import PLAIN_SDP
+from tests.support.real.speech import CHROME_OFFER, PLAIN_SDP
 
 MIXED = (
     b"--o\nContent-Type: multipart/alternative;boundary=i\n\n--i\nContent-Type: text/plain\n\nhello\n"
@@ -137,6 +137,31 @@ class Malformed(RealCase):
             caller = await calling.answered()
             await browser.request("ACK")
             await self.hang_up(caller, called)
+
+    async def test_invites_of_browsers(self) -> None:
+        """From and To of a browser's INVITE reach a trunk in their right form, and the call comes up and ends: none of
+        their parameters is empty, nor is a tag in To, by which it would be in a dialog (field.rst H: Odd headers)."""
+        browser, trunk = await self.browser(), await self.peer()
+        callee, own = f"<sip:echo@{self.plain}>", f"<{browser.aor}>"
+        for to, shown in (
+            (f"{callee};tag=", callee),
+            (f"{callee};;x=", callee),
+            (f'""Echo"" {callee}', f'"Echo" {callee}'),
+            (f'"Echo" {callee[1:-1]}', f'"Echo" {callee}'),
+        ):
+            calling = browser.build("INVITE", callee[1:-1], to=to, body=CHROME_OFFER)
+            calling.headers.set("From", f'"Jo "J" Smith" {own};;x=;tag=a')
+            browser.send(calling)
+            invite = await trunk.request("INVITE")
+            self.assertEqual(shown, invite.headers.get("To"))
+            self.assertRegex(invite.headers.get("From") or "", f'^"Jo J Smith" {own};x;tag=[^;]+$')
+            called = trunk.accept(invite)
+            answer = await browser.response(calling, 200)
+            calling.headers.set("To", answer.headers.get("To") or "")
+            caller = Dialog.of_caller(browser, calling, answer)
+            caller.ack()
+            await trunk.request("ACK")
+            await self.hang_up(called, caller)
 
     async def test_lines(self) -> None:
         """An INVITE whose Request-URI, Via or Content-Length has what decides nothing comes up (field.rst T: Odd

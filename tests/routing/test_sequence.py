@@ -6,7 +6,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.routing import sequence
-from webrtcproxy.routing.sequence import RequestSequences
+from webrtcproxy.routing.sequence import RequestSequences, for_sip_side
+from webrtcproxy.sip.headers import NameAddr
 
 KEY = ("INVITE", "c1", "t1")
 
@@ -54,3 +55,21 @@ class Kept(SynchronousTestCase):
         for number in range(5):
             self.sequences.remember(("INVITE", str(number), "t"), self.sequences.get(KEY), 60)
         self.assertEqual(len(self.sequences), 3)
+
+
+class Shown(SynchronousTestCase):
+    """`for_sip_side`."""
+
+    def test_parameters(self) -> None:
+        """What is no parameter of From or To does not reach a trunk: an empty tag in To would seem to name a dialog
+        (field.rst H: Odd headers)."""
+        for text, sent in (
+            ("<sip:a@h>;tag=", "<sip:a@h>"),
+            ("<sip:a@h>;;x=;tag=t", "<sip:a@h>;tag=t"),
+            ("<sip:a@h>;\u00fc=1;y;z=a/b", "<sip:a@h>;y"),
+            ("<sip:a@h;transport=ws>;x=", "<sip:a@h>"),
+        ):
+            self.assertEqual(str(for_sip_side(NameAddr.parse_party(text))), sent)
+        for text in ("<sip:a@h>;tag=t", '"A" <sip:a@h>', "<sip:a@h;x=y>;tag=t;z"):
+            address = NameAddr.parse_party(text)
+            self.assertIs(for_sip_side(address), address)

@@ -20,7 +20,7 @@ from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
-from webrtcproxy.sip.plain import plain
+from webrtcproxy.sip.plain import plain, with_plain_params
 from webrtcproxy.sip.uri import is_secure, without_websocket
 
 LIMIT = 20_000
@@ -128,7 +128,9 @@ def _plain(caller: NameAddr, callee: NameAddr) -> NameAddr:
 
 
 def for_sip_side(address: NameAddr) -> NameAddr:
-    """Take out a transport that only browsers have: some servers answer 500 to it."""
+    """Take out a transport that only browsers have: some servers answer 500 to it. And what is no parameter of the
+    header, such as an empty tag, by which it would seem to be within a dialog."""
+    address = with_plain_params(address)
     if ";" not in address.uri:
         return address
     uri = address.address

@@ -41,6 +41,11 @@ def plain(address: NameAddr, domain: str = "") -> NameAddr:
     """
     if not _is_uri(address.uri) or not _is_utf8(address.uri):
         address = replace(address, uri=_uri(address.uri, domain if _is_host(domain) else ANONYMOUS_HOST))
+    return with_plain_params(address)
+
+
+def with_plain_params(address: NameAddr) -> NameAddr:
+    """The same address without the parameters of the header that are none of the grammar, such as an empty tag."""
     if len(address.params) > 1 or (address.params and not address.tag):  # the tag is alone nearly always
         params = tuple(param for param in address.params if _is_header_param(format_params((param,))[1:]))
         address = address if params == address.params else replace(address, params=params)
