@@ -9,6 +9,7 @@ from tests.support.real.speech import PLAIN_SDP
 
 DAVE = '"Dave" <sip:+49303@127.0.0.1>'
 ERIN = '"Erin" <sip:+49304@127.0.0.1>'
+HELD = PLAIN_SDP.replace(b"sendrecv", b"recvonly")
 
 
 class ConnectedLine(BrowserCase):
@@ -64,6 +65,34 @@ class OfAPage(BrowserCase):
             self.assertEqual(([identity], b""), (update.headers.lines("P-Asserted-Identity"), update.body))
             trunk.reply(update, 200)
             await phone.event("changed")
+        await phone.do("hangup")
+        await callee.hung_up()
+        await phone.event("ended")
+
+    async def test_hold_at_once(self) -> None:
+        """The trunk takes no UPDATE, and is shown the page by a re-INVITE; the page holds the call, and resumes it,
+        before the trunk has answered that. JsSIP ends a call whose hold by UPDATE gets 491, or whose re-INVITE gets it
+        again after a second (field.rst X16: Glare of our own)."""
+        trunk, phone = await self.peer(), await self.phone("jssip")
+        await phone.do("call", f"sip:echo@{self.plain}")
+        callee = trunk.accept(await trunk.request("INVITE"))
+        await trunk.request("ACK")
+        await phone.event("confirmed")
+        for identity, how, direction in ((DAVE, "hold", b"sendonly"), (ERIN, "unhold", b"sendrecv")):
+            await phone.do("change", "renegotiate", {"extraHeaders": [f"P-Asserted-Identity: {identity}"]})
+            await phone.event("changed")
+            shown = await trunk.request("INVITE")
+            self.assertEqual([identity], shown.headers.lines("P-Asserted-Identity"))
+            await phone.do("change", how, {"useUpdate": how == "hold"})
+            await trunk.silence(0.5 if how == "hold" else 1.5)
+            trunk.reply(shown, 200, body=PLAIN_SDP if how == "hold" else HELD)
+            await trunk.request("ACK")
+            changed = await trunk.request("INVITE")
+            self.assertIn(b"a=" + direction, changed.body)
+            trunk.reply(changed, 200, body=HELD if how == "hold" else PLAIN_SDP)
+            await trunk.request("ACK")
+            await phone.event("changed")
+        self.assertNotIn("ended", await phone.events())
         await phone.do("hangup")
         await callee.hung_up()
         await phone.event("ended")

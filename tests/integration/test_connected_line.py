@@ -4,8 +4,8 @@ field.rst W4: Connected line)."""
 from __future__ import annotations
 
 from tests.support.real.case import RealCase
-from tests.support.real.dialog import Dialog
-from tests.support.real.speech import CHROME_ANSWER
+from tests.support.real.dialog import Calling, Dialog
+from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER, PLAIN_SDP
 from webrtcproxy.sip.message import Request, Response
 
 UPDATES = ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE, PRACK")
@@ -74,4 +74,45 @@ class ConnectedLine(RealCase):
             self.assertEqual([identity[1]], asserted(update))
             browser.reply(update, 200)
         await browser.silence(0.2)
+        await self.hang_up(caller, callee)
+
+
+class Glare(RealCase):
+    """A browser, or a trunk, changes the session while the proxy shows it, or the other side, who somebody is, by a
+    re-INVITE (RFC 3261 section 14; field.rst X16: Glare of our own)."""
+
+    HELD = CHROME_OFFER.replace(b"sendrecv", b"sendonly").replace(b" 2 IN", b" 3 IN")
+
+    async def test_browser_has_both(self) -> None:
+        """The browser holds the call in the moment in which it is asked, and answers that with 491: its own request
+        crosses, and it is asked again later. While it is asked, the trunk's request waits, too."""
+        browser, trunk = await self.browser(), await self.peer()
+        takes_none = [("Allow", "INVITE, ACK, BYE, CANCEL")]
+        calling = browser.invite(f"sip:echo@{self.plain}", headers=takes_none)
+        callee = trunk.accept(await trunk.request("INVITE"))
+        caller = await calling.answered()
+        await trunk.request("ACK")
+        self.assertEqual(200, (await callee.ask("UPDATE", [DAVE])).status)
+        ours = await browser.request("INVITE")
+        self.assertEqual([DAVE[1]], asserted(ours))
+        hold = Calling(browser, caller.send("INVITE", takes_none, self.HELD), already_sent=True)
+        browser.reply(ours, 491)
+        await browser.request("ACK")
+        crossed = await trunk.request("INVITE")
+        self.assertIn(b"a=sendonly", crossed.body)
+        trunk.reply(crossed, 200, body=PLAIN_SDP.replace(b"sendrecv", b"recvonly"))
+        await trunk.request("ACK")
+        self.assertEqual(200, (await hold.final()).status)
+        caller.ack()
+        again = await browser.request("INVITE")
+        self.assertEqual([DAVE[1]], asserted(again))
+        resumed = Calling(trunk, callee.send("INVITE", body=PLAIN_SDP.replace(b" 7 1 ", b" 7 3 ")), already_sent=True)
+        await browser.silence(0.3)
+        browser.reply(again, 200, body=self.HELD.replace(b"actpass", b"passive"))
+        await browser.request("ACK")
+        crossed = await browser.request("INVITE")
+        browser.reply(crossed, 200, body=CHROME_ANSWER)
+        await browser.request("ACK")
+        self.assertEqual(200, (await resumed.final()).status)
+        callee.ack()
         await self.hang_up(caller, callee)

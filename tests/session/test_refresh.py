@@ -9,8 +9,9 @@ from tests.support.calls.party import Pair, Party
 from tests.support.calls.timing import JSSIP, TIMER, UPDATES, TimerCase
 from tests.support.calls.world import OFFER, PLAIN
 from webrtcproxy.runtime.errors import NgRefused
+from webrtcproxy.session.modifier import HELD_LIMIT
 from webrtcproxy.sip.capabilities import SUPPORTED_WITHIN
-from webrtcproxy.sip.message import respond
+from webrtcproxy.sip.message import Request, respond
 from webrtcproxy.transport.flow import Hop
 
 
@@ -146,19 +147,77 @@ class OfOurs(TimerCase):
         self.wait(60)
         self.assert_ended(caller, callee)
 
-    def test_glare(self) -> None:
-        """While our re-INVITE is out, an offer of either side gets 491, and is taken after it."""
+    def refreshing(self) -> tuple[Party, Party, Request]:
+        """Our re-INVITE is out to the trunk: caller, callee, and that."""
+        self.world = self.make_world()
         caller, callee = self.connect_ours()
         self.keep_alice(150, caller)
-        ours = self.trunk.request("INVITE")
-        for party in (caller, callee):
-            invite = party.ask("INVITE", party.sdp("sendonly"))
-            party.peer.heard(491)
-            party.ack_refusal(invite)
-        callee.answer(ours, 200, PLAIN, ("Session-Expires", "300;refresher=uac"))
+        return caller, callee, self.trunk.request("INVITE")
+
+    def test_glare(self) -> None:
+        """While our re-INVITE is out, an offer of either side waits for its end, whatever that is, and crosses then; a
+        trunk that has offered itself answers ours with 491 (RFC 3261 section 14.2; field.rst X16: Glare of our own)."""
+        for of_trunk in (False, True):
+            for status in (200, 491, 488):
+                caller, callee, ours = self.refreshing()
+                asker, other = (callee, caller) if of_trunk else (caller, callee)
+                invite = asker.ask("INVITE", asker.sdp("sendonly"))
+                asker.peer.silent()
+                callee.answer(ours, status, PLAIN if status == 200 else b"")
+                self.trunk.heard("ACK")
+                crossed = other.peer.request("INVITE")
+                other.answer(crossed, 200, other.sdp("recvonly"))
+                other.peer.heard("ACK")
+                asker.peer.heard(200)
+                asker.ack(invite)
+
+    def test_glare_of_both(self) -> None:
+        """Only the browser's offer may wait: the trunk's gets 491, whichever is first. The browser that offers again
+        gets 500 (section 14.2; field.rst X16: Glare of our own)."""
+        for trunk_first in (False, True):
+            caller, callee, ours = self.refreshing()
+            asked = {party: party.ask("INVITE", party.sdp("sendonly"))
+                     for party in ((callee, caller) if trunk_first else (caller, callee))}  # fmt: skip
+            self.trunk.heard(491)
+            callee.ack_refusal(asked[callee])
+            again = caller.ask("INVITE", caller.sdp("inactive"))
+            self.assertIn("Retry-After", self.alice.response(500).headers)
+            caller.ack_refusal(again)
+            callee.answer(ours, 200, PLAIN)
+            self.trunk.heard("ACK")
+            self.assertIn(b"m=audio", self.trunk.request("INVITE").body)
+            self.alice.silent()
+
+    def test_glare_ends(self) -> None:
+        """It is taken back while it waits: 487, and nothing crosses. So it is where the call ends."""
+        caller, callee, ours = self.refreshing()
+        invite = caller.ask("INVITE", caller.sdp("sendonly"))
+        caller.cancel(invite)
+        self.assertEqual(["200", "487"], sorted(self.alice.pending()))
+        self.alice.forget()
+        caller.ack_refusal(invite)
+        callee.answer(ours, 200, PLAIN)
         self.trunk.heard("ACK")
-        caller.ask("INVITE", caller.sdp("sendonly"))
-        self.trunk.heard("INVITE")
+        self.trunk.silent()
+        caller, callee, ours = self.refreshing()
+        invite = caller.ask("INVITE", caller.sdp("sendonly"))
+        callee.ask("BYE")
+        self.world.turn()
+        self.assertEqual(["487", "BYE"], sorted(self.alice.pending()))
+
+    def test_glare_with_update(self) -> None:
+        """An UPDATE waits 4 s at most, since its sender gives up after 32 s: then 491."""
+        caller, callee, ours = self.refreshing()
+        caller.ask("UPDATE", caller.sdp("sendonly"))
+        self.world.clock.advance(HELD_LIMIT - 0.1)
+        self.alice.heard(100)
+        self.alice.silent()
+        self.world.clock.advance(0.2)
+        self.alice.heard(491)
+        self.trunk.forget()  # it was repeated
+        callee.answer(ours, 200, PLAIN)
+        self.trunk.heard("ACK")
+        self.trunk.silent()
 
     def test_waits_for_an_exchange(self) -> None:
         """While the session is changed, our re-INVITE waits."""

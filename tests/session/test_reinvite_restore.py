@@ -50,17 +50,24 @@ class Restarted(SessionChangeCase):
             self.check_alive(asker, other)
 
     def test_one_at_a_time(self) -> None:
-        """While that is out: 491 for the browser's peer, 500 for the browser."""
-        for asker, other in self.ways():
-            self.world = asker.peer.world
-            back = self.restart(asker, other)
-            for party, status in ((other, 491), (asker, 500)):
-                invite = party.ask("INVITE", party.sdp())
-                party.peer.heard(status)
-                party.ack_refusal(invite)
-            asker.answer(back, 200, asker.sdp("sendrecv", 8))
-            asker.peer.heard("ACK")
-            self.check_alive(asker, other)
+        """While that is out, what the browser asks for waits; what its peer asks for gets 491, also if it has waited
+        before."""
+        for browser_first in (False, True):
+            for asker, other in self.ways():
+                self.world = asker.peer.world
+                back = self.restart(asker, other)
+                asked = {party: party.ask("INVITE", party.sdp())
+                         for party in ((asker, other) if browser_first else (other, asker))}  # fmt: skip
+                other.peer.heard(491)
+                other.ack_refusal(asked[other])
+                asker.peer.silent()
+                asker.answer(back, 200, asker.sdp("sendrecv", 8))
+                asker.peer.heard("ACK")
+                other.answer(other.peer.request("INVITE"), 200, other.sdp())
+                other.peer.heard("ACK")
+                asker.peer.heard(200)
+                asker.ack(asked[asker])
+                self.check_alive(asker, other)
 
     def test_refused(self) -> None:
         """It refuses, or its answer is no use: that is told in the log, and the call goes on."""

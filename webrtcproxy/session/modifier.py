@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -30,6 +31,18 @@ log = Logger()
 
 MAX_RETRY_AFTER = 10
 """Longest Retry-After, in seconds, for a peer whose previous offer is unanswered (RFC 3261 section 14.2)."""
+HELD_LIMIT = 4.0
+"""Seconds that a request other than INVITE waits for the end of what the proxy changes by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A request that waits."""
+
+    leg: Leg
+    other: Leg
+    transaction: ServerTransaction
+    offer: bytes
 
 
 class SessionModifier:
@@ -68,6 +81,7 @@ class SessionModifier:
         ] = []  # whose peers have media that have no transport yet, and the others
         self._behind: Leg | None = None  # whose peer was not offered what the other side has offered last
         self._waiting: dict[Leg, ServerTransaction] = {}  # requests of callees, for `answer_relayed`
+        self._held: _Held | None = None  # a request, until the proxy has nothing to change
 
     @property
     def busy(self) -> bool:
@@ -101,8 +115,12 @@ class SessionModifier:
         """Handle an INVITE or UPDATE within the dialog of `leg`: a target refresh, and an offer/answer exchange where
         it has SDP.
 
+        A request that meets a re-INVITE of the proxy's own waits for the end of that. A peer that is offered something
+        while its own offer is out answers that with 491 (RFC 3261 section 14.2); JsSIP ends the call where its own
+        UPDATE gets 491, or its re-INVITE for the second time, a second later.
+
         :param other: the leg to which it is relayed; None while nobody has answered.
-        :raises Refusal: 481 where the call is ending; 491 where the proxy's offer on this leg is unanswered; 500 with
+        :raises Refusal: 481 where the call is ending; 491 where an offer of the other side is unanswered; 500 with
             Retry-After where an earlier offer of the peer is unanswered (RFC 3261 section 14.2, RFC 3311 section 5.2).
         :raises BadMessage: the Contact or the body can't be used.
         """
@@ -123,11 +141,51 @@ class SessionModifier:
         if other is None or not self._session.branch or not leg.negotiation.agreed:
             offers = leg is self._caller if self._caller_offers else leg is not self._caller
             raise _retry_later() if offers else Refusal(491)
-        if self._current is not None:
+        if self._current is not None and not self._current.requester.answered:
             raise _retry_later() if leg is self._current.requester.leg else Refusal(491)
-        if self._refresh is not None or self._move is not None:
+        if self._move is not None:
             raise Refusal(491)
+        if self.busy:
+            self._hold(_Held(leg, other, transaction, offer))
+            return
         self._begin(leg, other, transaction, offer)
+
+    def _hold(self, held: _Held) -> None:
+        """Have a request wait until the proxy has nothing to change. Of two sides, only one may: when its request
+        crosses, the other one has none that is unanswered. A browser may rather than a trunk."""
+        before = self._held
+        if before is not None and not before.transaction.answered:
+            if held.leg is before.leg:
+                raise _retry_later()
+            if before.leg.profile.flow_bound or not held.leg.profile.flow_bound:
+                raise Refusal(491)
+            before.transaction.reply(491)
+        self._held = held
+        log.debug(
+            "{call}: {method} waits for a change of our own",
+            method=held.transaction.request.method,
+            call=held.leg.dialog.call_id,
+        )
+        if held.transaction.request.method != "INVITE":
+            self._session.context.transactions.schedule.after(HELD_LIMIT, lambda: self._give_up(held))
+
+    def _give_up(self, held: _Held) -> None:
+        """A request may have waited too long."""
+        if self._held is held and not held.transaction.answered:
+            held.transaction.reply(491)
+
+    def _release(self) -> None:
+        """Carry out what has waited, if it is still wanted."""
+        held = self._held
+        if held is None or self.busy:
+            return
+        self._held = None
+        if held.transaction.answered:
+            return
+        if held.leg.over or held.other.over or not held.leg.negotiation.agreed:
+            held.transaction.reply(481 if held.leg.over or held.other.over else 491)
+            return
+        self._begin(held.leg, held.other, held.transaction, held.offer)
 
     def _begin(self, leg: Leg, other: Leg, transaction: ServerTransaction, offer: bytes) -> None:
         requester = Requester(self._session, leg, transaction, other)
@@ -184,6 +242,8 @@ class SessionModifier:
         current, waiting = self._current, self._waiting.get(leg)
         if waiting is not None:
             waiting.flow = flow
+        if self._held is not None and self._held.leg is leg:
+            self._held.transaction.flow = flow
         if current is not None and current.requester.leg is leg:
             current.requester.moved(flow)
 
@@ -199,6 +259,9 @@ class SessionModifier:
         for transaction in waiting.values():
             if not transaction.answered:
                 transaction.reply(487)
+        if self._held is not None and not self._held.transaction.answered:
+            self._held.transaction.reply(487)
+        self._held = None
         if self._current is not None:
             self._current.close(headers)
         for own in (self._refresh, self._move):
@@ -227,6 +290,7 @@ class SessionModifier:
 
     def _idle(self) -> None:
         """A change or a refresh is over: what waits may go on."""
+        self._release()
         while self._incomplete and not self.busy:
             leg, other = self._incomplete.pop()
             background(self._complete_media(leg, other), "The question for a transport", leg.dialog.call_id)
