@@ -4,7 +4,8 @@
 #   sh etc/matrix.sh [--skip-missing] [VERSION...]
 #
 #   bookworm, trixie ...   a fresh minimal root of that suite of Debian, and in it a clone of what is committed here: the demo
-#                          comes up and its page answers, then sh etc/test.sh runs, without a network. Some 40 minutes each
+#                          comes up and its page answers, then sh etc/test.sh runs, without a network. About an hour each
+#                          with two cores
 #   3.11, 3.12 ...         types and unit tests with that Python: the machine's where it is in PATH, else that of a suite of
 #                          Debian which has it, in a root of its own
 #
