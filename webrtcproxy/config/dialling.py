@@ -30,10 +30,10 @@ _TRUNK_PREFIXES: Final = {"1": "1", "7": "8", "36": "06", "375": "80", "692": "1
 
 _WITHOUT: Final = (
     (6, 11, "39"), (7, 7, "238 239 248 269 297 354 501 592 673 674 679 680 691 960"),
-    (7, 8, "230 267 372 507 670 675 975"),
+    (7, 8, "230 267 372 507 670 675 975"), (7, 9, "423"),
     (8, 8, "45 47 65 216 222 223 226 227 228 235 236 253 257 266 268 350 356 357 371 502 503 504 505 506 509 852 853"
            " 965 968 973 974"),
-    (8, 9, "224 258"), (9, 9, "34 48 56 221 237 240 242 244 245 351 420 992 998"), (10, 10, "30 52 57 225 229"),
+    (8, 9, "224 258 377"), (9, 9, "34 48 56 221 237 240 242 244 245 351 420 992 998"), (10, 10, "30 52 57 225 229"),
     (0, 0, "220 241 246 247 290 298 299 352 376 378 500 597 599 672 676 677 678 681 682 683 685 687 688 689 690"),
 )  # fmt: skip
 """Fewest and most digits of the national numbers of countries where nothing stands before them; none where they are too
@@ -43,6 +43,11 @@ _LENGTHS: Final = {code: (fewest, most) for fewest, most, codes in _WITHOUT for 
 
 _ZERO_IS_KEPT: Final = frozenset({"39", "225", "229", "242", "378"})
 """Where the 0 with which a national number may begin is a part of it, which stands after the country code, too."""
+
+
+_BARE: Final = {"598": (8, "24")}
+"""Digits of the national numbers before which nothing stands, and with what they begin, in countries where something
+does before others: in Uruguay before those of mobile telephones."""
 
 
 @lru_cache(maxsize=256)
@@ -89,6 +94,12 @@ def _longest_first(prefixes: tuple[str, ...]) -> tuple[str, ...]:
 def trunk_prefix(country: str) -> str:
     """What stands before national numbers; empty where nothing does."""
     return "" if country in _LENGTHS else _TRUNK_PREFIXES.get(country, "0")
+
+
+def is_bare(number: str, country: str) -> bool:
+    """Whether nothing stands before this national number, though something does before others of the country."""
+    digits, first = _BARE.get(country, (0, ""))
+    return len(number) == digits > 0 and number[0] in first
 
 
 def keeps_zero(country: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 from webrtcproxy.config.dialling import (
     after_plus,
     international_prefixes,
+    is_bare,
     is_own,
     is_plain,
     may_be_national,
@@ -78,8 +79,8 @@ class Country:
         if not self.code or not self.is_plain or digits[0] == "+":
             return None
         number = digits.removeprefix(self.prefix)
-        if number == digits and self.prefix and self.code != "1":  # there, it need not be dialled
-            return None
+        if self.prefix and (number != digits) == is_bare(number, self.code) and self.code != "1":
+            return None  # in that of 1, the prefix need not be dialled
         if not self._is_long(number) or not self._begins(number):
             return None
         return f"+{self.code}{number}" if self.prefix or may_be_national(number, self.code) else None
@@ -93,7 +94,7 @@ class Country:
         rest = number.removeprefix(f"+{self.code}")
         if not self.code or rest == number or not self._is_long(rest) or not self._begins(rest):
             return None
-        return self.prefix + rest
+        return rest if is_bare(rest, self.code) else self.prefix + rest
 
     def _is_long(self, number: str) -> bool:
         if self.code == "1":
