@@ -31,6 +31,7 @@ Contact: <sip:bob@192.0.2.2:5080>\r
 Content-Length: 0\r
 \r
 """
+PEER = ("192.0.2.2", 5060)
 
 
 def request(data: bytes = INVITE) -> Request:
@@ -63,12 +64,31 @@ class Opened(SynchronousTestCase):
 
     def test_as_asking_side(self) -> None:
         """Record-Route reversed, CSeq goes on from the INVITE (section 12.1.2)."""
-        dialog = Dialog.from_response(request(), response(b"<sip:p1;lr>", b"<sip:p2;lr>"), "<sip:t@192.0.2.9>")
+        dialog = Dialog.from_response(request(), response(b"<sip:p1;lr>", b"<sip:p2;lr>"), "<sip:t@192.0.2.9>", PEER)
         self.assertEqual(dialog.route_set, ("<sip:p2;lr>", "<sip:p1;lr>"))
         bye = dialog.request("BYE")
         self.assertEqual(str(bye.cseq), "8 BYE")
         self.assertEqual(bye.headers.get("To"), "<sip:bob@pbx.example.com>;tag=his")
         self.assertEqual(bye.uri, "sip:bob@192.0.2.2:5080")
+
+    def test_target_that_leads_nowhere(self) -> None:
+        """A response whose Contact is missing or leads nowhere goes by its route set, or where the request went; the
+        2xx of an early dialog by what that has (field.rst V: Odd Contact)."""
+        for text in (None, "<tel:+4930>", "<<", "<mailto:a@b>", "*", ""):
+            for routes, route_set in (((), ("<sip:192.0.2.2:5060;lr>",)), ((b"<sip:p1;lr>",), ("<sip:p1;lr>",))):
+                odd = response(*routes)
+                odd.headers.remove("Contact")
+                if text is not None:
+                    odd.headers.add("Contact", text)
+                dialog = Dialog.from_response(request(), odd, "<sip:t@192.0.2.9>", PEER)
+                self.assertEqual((dialog.remote_target, dialog.route_set), ("sip:bob@pbx.example.com", route_set))
+                self.assertEqual(
+                    Dialog.from_response(request(), odd, "<sip:t@h>", None).route_set, route_set[: len(routes)]
+                )
+                early = Dialog.from_response(request(), response(b"<sip:p0;lr>"), "<sip:t@192.0.2.9>", PEER)
+                early.confirm(odd)
+                self.assertEqual(early.remote_target, "sip:bob@192.0.2.2:5080")
+                self.assertEqual(early.route_set, route_set if routes else ("<sip:p0;lr>",))
 
     def test_rfc_2543_peer(self) -> None:
         """A caller without a From tag counts as one with an empty tag (section 12.1.1)."""
@@ -80,7 +100,7 @@ class Going(SynchronousTestCase):
     """Requests within the dialog."""
 
     def setUp(self) -> None:
-        self.dialog = Dialog.from_response(request(), response(), "<sip:t@192.0.2.9>")
+        self.dialog = Dialog.from_response(request(), response(), "<sip:t@192.0.2.9>", PEER)
 
     def test_ack_has_the_number_of_the_invite(self) -> None:
         """ACK for a 2xx: same CSeq number, method ACK, and it does not count (section 13.2.2.4)."""
@@ -94,7 +114,7 @@ class Going(SynchronousTestCase):
 
     def test_strict_router(self) -> None:
         """A first route without `lr` becomes the Request-URI, the target the last Route (section 12.2.1.1)."""
-        dialog = Dialog.from_response(request(), response(b"<sip:loose;lr>", b"<sip:strict>"), "<sip:t@h>")
+        dialog = Dialog.from_response(request(), response(b"<sip:loose;lr>", b"<sip:strict>"), "<sip:t@h>", PEER)
         bye = dialog.request("BYE")
         self.assertEqual(bye.uri, "sip:strict")
         self.assertEqual(bye.headers.lines("Route"), ["<sip:loose;lr>", "<sip:bob@192.0.2.2:5080>"])

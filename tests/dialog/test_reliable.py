@@ -136,11 +136,24 @@ class FromCallee(EarlyCase):
         self.hang_up(ok)
 
     def test_bad_contact_in_the_2xx(self) -> None:
-        """It leads nowhere: the callee is released all the same."""
+        """It leads nowhere: that of the early dialog goes on (field.rst V: Odd Contact)."""
+        self.way()
+        early = self.reliable(180, 1)
+        self.pracked(early)
+        self.caller.heard(180)
+        self.callee.answer(self.leg, 200, PLAIN, contact="<tel:+1>")
+        ack = self.callee.request("ACK")
+        self.assertEqual(f"<{ack.uri}>", early.headers.get("Contact"))
+        ok = self.caller.response(200)
+        self.at_caller(ok).ack(self.invite)
+        self.hang_up(ok)
+
+    def test_bad_route_in_the_2xx(self) -> None:
+        """Its Record-Route leads nowhere: the callee is released all the same."""
         self.way()
         self.pracked(self.reliable(180, 1))
         self.caller.heard(180)
-        self.callee.answer(self.leg, 200, PLAIN, contact="<tel:+1>")
+        self.callee.answer(self.leg, 200, PLAIN, headers=[("Record-Route", "<tel:+1>")])
         self.callee.heard("ACK")
         self.callee.answer(self.callee.request("BYE"), 200)
         self.caller.heard(502)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 
 from twisted.names import dns
 
 from tests.integration.next_hops import NextHopsCase
-from tests.integration.test_malformed import trunk_registers
+from tests.integration.test_malformed import changing, trunk_registers
+from tests.support.real.dialog import Dialog
 from tests.support.real.part import pause, until
 from tests.support.real.ports import LOOPBACK
 from tests.support.real.softphone import Browser, Peer
+from tests.support.real.speech import PLAIN_SDP
 from tests.support.real.stream import StreamPeer
 
 FIRST, SECOND = "127.0.0.3", "127.0.0.2"
@@ -116,6 +119,34 @@ host = moved.test:@moved@
                 self.assertEqual((await callee.request("ACK")).call_id, called.call_id)
                 await self.hang_up(*((dialog, called) if caller is browser else (called, dialog)))
             await self.log(rf"sip:trunk@{re.escape(place)} can't be reached, going on by <UdpFlow to 127\.0\.0\.1")
+
+    async def test_contact_that_is_none(self) -> None:
+        """A trunk that answers with a Contact that is no SIP address, at once or after a reliable 183: PRACK, ACK and
+        BYE come where the INVITE went (field.rst V: Odd Contact)."""
+        browser, trunk = await self.browser(domain="odd.test"), await self.peer(self.port("odd"))
+        for contact in ("<tel:+4930123>", "<<nowhere", "<http://x>"):
+            change = partial(re.sub, rb"(?m)^Contact: [^\r]*", b"Contact: " + contact.encode())
+            for is_early in (False, True):
+                calling = browser.invite("sip:echo@odd.test")
+                invite = await trunk.request("INVITE")
+                send = trunk.send_bytes
+                changing(trunk, change)
+                if is_early:
+                    trunk.reply(invite, 183, headers=[("Require", "100rel"), ("RSeq", "1")], body=PLAIN_SDP)
+                    prack = await trunk.request("PRACK")
+                    self.assertEqual(invite.uri, prack.uri)
+                    trunk.reply(prack, 200)
+                trunk.reply(invite, 200, body=PLAIN_SDP)
+                answer = await calling.final()
+                self.assertEqual(200, answer.status)
+                dialog = Dialog.of_caller(browser, calling.invite, answer)
+                dialog.ack()
+                self.assertEqual(invite.uri, (await trunk.request("ACK")).uri)
+                bye = dialog.send("BYE")
+                trunk.reply(await trunk.request("BYE"), 200)
+                self.assertEqual(200, (await browser.response(bye)).status)
+                trunk.send_bytes = send  # type: ignore[method-assign]
+            await self.log("leads nowhere, going on by the way of the request")
 
     async def test_moved(self) -> None:
         """A trunk gets another address in the DNS: when the old one has expired, calls go to the new one, and come from

@@ -89,22 +89,25 @@ class Early(EarlyCase):
             self.refused()
 
     def test_without_a_contact(self) -> None:
-        """A 180 without Contact: what our INVITE was sent to is the remote target."""
-        self.way()
-        self.callee.say(respond(self.leg, 180, to_tag="callee"))
-        self.at_caller(self.caller.response(180)).ask("INFO", b"1", TEXT)
-        info = self.callee.request("INFO")
-        self.assertEqual(info.uri, self.leg.uri)
-        self.callee.answer(info, 200)
-        self.caller.heard(200)
-        self.refused()
+        """A 180 without Contact, or with one that leads nowhere: what our INVITE was sent to is the remote target
+        (field.rst V: Odd Contact)."""
+        for headers in ((), (("Contact", "<tel:+4930123>"),), (("Contact", "<<"),)):
+            self.way()
+            self.callee.say(respond(self.leg, 180, to_tag="callee", headers=headers))
+            self.at_caller(self.caller.response(180)).ask("INFO", b"1", TEXT)
+            info = self.callee.request("INFO")
+            self.assertEqual(info.uri, self.leg.uri)
+            self.callee.answer(info, 200)
+            self.caller.heard(200)
+            self.refused()
 
     def test_no_dialog(self) -> None:
-        """A 180 that leads nowhere, or has no tag, opens no dialog: 500 for the caller, whose call rings on; 481 for
-        the callee."""
-        for tag, contact in (("callee", "<tel:+4930123>"), ("", "<sip:callee@192.0.2.7>")):
+        """A 180 whose Record-Route leads nowhere, or that has no tag, opens no dialog: 500 for the caller, whose
+        call rings on; 481 for the callee."""
+        for tag, route in (("callee", "<tel:+4930123>"), ("", "<sip:192.0.2.50;lr>")):
             self.way()
-            response = respond(self.leg, 180, to_tag=tag, headers=[("Contact", contact)])
+            headers = [("Contact", "<sip:callee@192.0.2.7>"), ("Record-Route", route)]
+            response = respond(self.leg, 180, to_tag=tag, headers=headers)
             self.callee.say(response)
             self.at_caller(self.caller.response(180)).ask("INFO", b"1", TEXT)
             self.caller.heard(500)

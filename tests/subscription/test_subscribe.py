@@ -89,11 +89,17 @@ class First(WatchCase):
         self.assert_gone()
 
     def test_answer_without_a_way(self) -> None:
-        """A 2xx whose Contact leads nowhere: 502."""
+        """A 2xx whose Record-Route leads nowhere: 502."""
         self.subscribe()
-        self.trunk.answer(self.trunk.request("SUBSCRIBE"), 200, headers=[("Contact", "<tel:1>")])
+        self.trunk.answer(self.trunk.request("SUBSCRIBE"), 200, headers=[("Record-Route", "<tel:1>")])
         self.alice.heard(502)
         self.assert_gone()
+
+    def test_target_that_leads_nowhere(self) -> None:
+        """A 2xx whose Contact leads nowhere is one without a Contact (field.rst V: Odd Contact)."""
+        self.subscribe()
+        self.trunk.answer(self.trunk.request("SUBSCRIBE"), 200, headers=[("Contact", "<tel:1>")])
+        self.alice.heard(200)
 
     def test_challenge_crosses(self) -> None:
         """A challenge for the browser crosses; its retry is one sequence with the first try

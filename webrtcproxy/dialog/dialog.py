@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from twisted.logger import Logger
+
 from webrtcproxy.config.addresses import plain_literal
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import SUPPORTED_WITHIN
@@ -11,7 +13,9 @@ from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.mending import routes
 from webrtcproxy.sip.message import STAR, Headers, Message, Request, Response
-from webrtcproxy.sip.uri import Uri
+from webrtcproxy.sip.uri import Uri, host_port
+
+log = Logger()
 
 _WITHOUT_CONTACT = frozenset({"ACK", "BYE", "MESSAGE", "PRACK"})
 """Requests that are no target refresh; a MESSAGE must not even have a Contact (RFC 3428 section 4)."""
@@ -67,19 +71,25 @@ class Dialog:
         )
 
     @classmethod
-    def from_response(cls, request: Request, response: Response, contact: str) -> Dialog:
-        """The dialog that `response` to the proxy's INVITE creates (RFC 3261 section 12.1.2): route set reversed.
+    def from_response(cls, request: Request, response: Response, contact: str, peer: tuple[str, int] | None) -> Dialog:
+        """The dialog that `response` to the proxy's request creates (RFC 3261 section 12.1.2): route set reversed.
+        Where its Contact is missing or leads nowhere, the dialog goes the way of the request.
 
-        :raises BadMessage: a header of the response can't be read, or leads nowhere.
+        :param peer: IP address and port that the request was sent to; None where that needs no Route.
+        :raises BadMessage: another header of the response can't be read, or leads nowhere.
         """
+        target = _target_in(response)
+        route_set = tuple(reversed(routes(response.headers, "Record-Route")))
+        if not target and not route_set:
+            route_set = _route_to(peer)
         return cls(
             call_id=request.call_id,
             local=request.headers.get("From") or "",
             remote=_written(response, "To", response.to),
             local_tag=request.from_.tag or "",
             remote_tag=response.to.tag or "",
-            remote_target=_target(response, request.uri),
-            route_set=tuple(reversed(routes(response.headers, "Record-Route"))),
+            remote_target=target or request.uri,
+            route_set=route_set,
             local_cseq=request.cseq.number,
             remote_cseq=None,
             contact=contact,
@@ -107,10 +117,12 @@ class Dialog:
         )
 
     @classmethod
-    def from_unreadable(cls, request: Request, response: Response, contact: str, hop: str) -> Dialog:
+    def from_unreadable(
+        cls, request: Request, response: Response, contact: str, peer: tuple[str, int] | None
+    ) -> Dialog:
         """A dialog whose 2xx can't be read: enough for an ACK and a BYE along the path of the INVITE.
 
-        :param hop: Route value of the hop that the INVITE was sent to; empty where no Route is needed.
+        :param peer: IP address and port that the INVITE was sent to; None where that needs no Route.
         """
         return cls(
             call_id=request.call_id,
@@ -119,7 +131,7 @@ class Dialog:
             local_tag=request.from_.tag or "",
             remote_tag=tag_of(response),
             remote_target=request.uri,
-            route_set=(hop,) if hop else (),
+            route_set=_route_to(peer),
             local_cseq=request.cseq.number,
             remote_cseq=None,
             contact=contact,
@@ -146,13 +158,16 @@ class Dialog:
     def confirm(self, response: Response | None = None) -> None:
         """Make an early dialog a confirmed one, after a 2xx (RFC 3261 section 12).
 
-        :param response: the peer's 2xx, whose Contact and Record-Route replace the former ones (section 13.2.2.4); None
-            where the proxy sends the 2xx.
-        :raises BadMessage: 400 where one of them leads nowhere.
+        :param response: the peer's 2xx, whose Contact and Record-Route replace the former ones (section 13.2.2.4), as
+            far as there is a Contact that leads anywhere; None where the proxy sends the 2xx.
+        :raises BadMessage: 400 where a Record-Route leads nowhere.
         """
         if response is not None:
-            self.remote_target = _target(response) or self.remote_target
-            self.route_set = tuple(reversed(routes(response.headers, "Record-Route")))
+            target = _target_in(response)
+            route_set = tuple(reversed(routes(response.headers, "Record-Route")))
+            if target or route_set:
+                self.route_set = route_set
+            self.remote_target = target or self.remote_target
         self.confirmed = True
 
     def names_peer(self, request: Request) -> bool:
@@ -232,6 +247,25 @@ def tag_of(response: Response) -> str:
 def _written(message: Message, name: str, value: NameAddr) -> str:
     """A From or To as it is repeated to its sender: as it came, unless something in the message is malformed."""
     return str(value) if message.headers.oddities else message.headers.get(name) or ""
+
+
+def _route_to(peer: tuple[str, int] | None) -> tuple[str, ...]:
+    return () if peer is None else (f"<sip:{host_port(*peer)};lr>",)
+
+
+def _target_in(response: Response) -> str:
+    """The URI of the first Contact of a response that leads anywhere; empty where there is none. Nobody can be told,
+    and the call is up: where that of a 2xx leads nowhere, what is sent to its sender goes as it went before."""
+    try:
+        return _target(response)
+    except BadMessage as error:
+        log.warn(
+            "{call}: the Contact of {status} leads nowhere, going on by the way of the request: {why}",
+            status=response.status,
+            why=error.why,
+            call=response.log_id,
+        )
+        return ""
 
 
 def _target(message: Message, otherwise: str = "") -> str:

@@ -33,8 +33,7 @@ from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.sip.uri import host_port
-from webrtcproxy.transport.flow import Flow
+from webrtcproxy.transport.flow import Address, Flow
 
 log = Logger()
 
@@ -285,8 +284,10 @@ class Branch:
         leg = self._early.get(tag)
         if leg is None and len(self._early) < MAX_DIALOGS:
             invite = self._request.request
-            dialog = Dialog.from_response(invite, response, invite.headers.get("Contact") or "")
-            leg = self._early[tag] = self._leg(self._request.sent, dialog, self.party_tag(response), self._owner)
+            sent = self._request.sent
+            contact = invite.headers.get("Contact") or ""
+            dialog = Dialog.from_response(invite, response, contact, self._route_needed(sent))
+            leg = self._early[tag] = self._leg(sent, dialog, self.party_tag(response), self._owner)
         if leg is not None:
             leg.learn(response)
         return leg
@@ -322,9 +323,10 @@ class Branch:
         invite = sent.request
         contact = invite.headers.get("Contact") or ""
         try:
-            leg = self._confirmed(sent, response) or self._leg(
-                sent, Dialog.from_response(invite, response, contact), self.party_tag(response), self._owner
-            )
+            leg = self._confirmed(sent, response)
+            if leg is None:
+                dialog = Dialog.from_response(invite, response, contact, self._route_needed(sent))
+                leg = self._leg(sent, dialog, self.party_tag(response), self._owner)
             self._legs[leg.dialog.remote_tag] = leg
             preview = self._previews.get(leg.dialog.remote_tag)
             if preview is not None:
@@ -339,12 +341,17 @@ class Branch:
             return leg
         except BadMessage:
             # For its sender the dialog exists all the same, and has to be ended with a BYE.
-            hop = "" if self.profile.flow_bound else f"<sip:{host_port(*sent.flow.peer)};lr>"
-            leg = self._leg(sent, Dialog.from_unreadable(invite, response, contact, hop), "", None)
+            dialog = Dialog.from_unreadable(invite, response, contact, self._route_needed(sent))
+            leg = self._leg(sent, dialog, "", None)
             self._legs[leg.dialog.remote_tag] = leg
             leg.acknowledge(invite)
             leg.hang_up()
             raise
+
+    def _route_needed(self, sent: SentRequest) -> Address | None:
+        """Where a request was sent to, as the route of those that have no other way; None for a browser's, which go by
+        its connection."""
+        return None if self.profile.flow_bound else sent.flow.peer
 
     def _leg(self, sent: SentRequest, dialog: Dialog, party_tag: str, owner: DialogUser | None) -> Leg:
         target = self.target
@@ -361,7 +368,7 @@ class Branch:
     def _confirmed(self, sent: SentRequest, response: Response) -> Leg | None:
         """The leg of the early dialog that a 2xx confirms; None where it had no early dialog.
 
-        :raises BadMessage: its new Contact or Record-Route leads nowhere.
+        :raises BadMessage: its new Record-Route leads nowhere.
         """
         tag = response.to.tag or ""
         leg = self._early.get(tag)

@@ -256,8 +256,10 @@ class PendingSubscribe:
     def _answered(self, winner: BranchResult, response: Response) -> None:
         if not self._first.notified:
             contact = winner.request.headers.get("Contact") or ""
+            target = winner.target
+            peer = None if target.profile.flow_bound else target.last_flow.peer
             try:
-                dialog = Dialog.from_response(winner.request, response, contact)
+                dialog = Dialog.from_response(winner.request, response, contact, peer)
             except BadMessage as error:
                 raise BadResponse(error.why) from error
             self._open(self._first, dialog, winner.target)
