@@ -15,6 +15,10 @@ from tests.support.calls.world import OFFER, PLAIN, Browser, Peer
 from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.sip.message import Headers, Request, respond
 
+FROM = (
+    *("From: <tel:123;phone-context=+49-30>;tag=z", "From: <tel:*12#;phone-context=pbx.example.com>;tag=z"),
+    *("From: <tel:123;phone-context=%%>;tag=z", "From: <tel:123;ext=1;phone-context>;tag=z"),
+)
 MESSAGE = Request("MESSAGE", "sip:bob@pbx.example.com", Headers([
     *(("Via", "SIP/2.0/WSS x.invalid;branch=z9hG4bKm"), ("Max-Forwards", "69")),
     *(("From", "<sip:alice@pbx.example.com>;tag=m"), ("To", "<sip:bob@pbx.example.com>")),
@@ -47,6 +51,11 @@ TO = (
 def with_to(text: str) -> Change:
     """Writes the To otherwise, the bracket and what is in it for a ``\\1``."""
     return lambda data: re.sub(rb"To: (<[^>]*>)", text.encode(), data, count=1)
+
+
+def with_from(text: str) -> Change:
+    """Writes the From otherwise."""
+    return lambda data: re.sub(rb"From: [^\r]*", text.encode(), data, count=1)
 
 
 def odd(*taken: str) -> Iterator[tuple[str, list[tuple[str, str]], Change]]:
@@ -121,6 +130,8 @@ class Parsers(MalformedCase):
             every = next(headers for name, headers, _ in odd(*usual) if name.startswith("X"))
             for text in TO:
                 self.outside(text, method, every, with_to(text))
+            for text in FROM:
+                self.outside(text, method, every, with_from(text))
         self.parsed(500)
 
     def test_inside(self) -> None:

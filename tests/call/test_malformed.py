@@ -255,7 +255,8 @@ class SetUp(MalformedCase):
             ("<sip:Front Desk@h>", "<sip:Front%20Desk@h>"),
             ('""unknown"" <sip:7001@h>', '"unknown" <sip:7001@h>'),
             ("<sip:7001@h>;;x=", "<sip:7001@h>"),
-            ("<tel:+49-30-123>", "<sip:+49-30-123@192.0.2.1"),
+            ("<tel:+49-30-123>", "<sip:+49-30-123@192.0.2.1;user=phone>"),
+            ("<tel:123;phone-context=+49-30>", "<sip:123;phone-context=+4930@192.0.2.1;user=phone>"),
             ("<sip:a#b@h_x>", "<sip:a%23b@192.0.2.1>"),
             ("<sip:70%zz@h;x=>", "<sip:70%25zz@h>"),
             ("<http://x/y>", "<sip:anonymous@anonymous.invalid>"),
@@ -267,7 +268,7 @@ class SetUp(MalformedCase):
             self.fresh()
             alice, trunk = self.invite(replacing('"Carol" <sip:carol@192.0.2.50>', text))
             leg = alice.request("INVITE")
-            self.assertEqual(str(NameAddr.parse_party(leg.headers.get("From") or "")).partition(";")[0], shown)
+            self.assertEqual(str(NameAddr.parse_party(leg.headers.get("From") or "")).partition(">")[0], shown[:-1])
             alice.answer(leg, 200, OFFER.replace(b"actpass", b"active"))
             ok = trunk.response(200)
             self.assertEqual(ok.from_.tag, "z")

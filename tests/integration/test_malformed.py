@@ -59,6 +59,7 @@ FROMS = {
     b'"Joe <sip:7001@h>': "sip:7001@h",
     b"<sip:7001#1@h>": "sip:7001%231@h",
     b"<tel:+49 30 123>": "sip:+4930123@127.0.0.1;user=phone",
+    b"<tel:123;phone-context=+49-30>": "sip:123;phone-context=+4930@127.0.0.1;user=phone",
     b'"Front Desk" sip:7001@h': "sip:7001@h",
     b"<sip:7001>": "sip:7001@127.0.0.1",
     b"Anonymous": "sip:anonymous@anonymous.invalid",

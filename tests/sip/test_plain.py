@@ -57,3 +57,18 @@ class PlainTests(SynchronousTestCase):
         for text in ("<http://x/y>", "<urn:service:sos>", "<isbn:1>"):
             self.assertEqual(plain(NameAddr.parse(text), "h").uri, "sip:anonymous@anonymous.invalid")
         self.assertEqual(plain(NameAddr("", "sip:a b"), "h").uri, "sip:anonymous@anonymous.invalid")
+
+    def test_context(self) -> None:
+        """A local number keeps its context (RFC 3261 section 19.1.6; field.rst H: Odd headers)."""
+        for local in ("tel:12-3;phone-context=+49-30", "tel:12-3;ext=1;Phone-Context=%2B4930"):
+            shown = plain(NameAddr("", local), "h").uri
+            self.assertEqual(shown, "sip:12-3;phone-context=+4930@h;user=phone")
+        for context, written in (
+            ("=pbx.example.com", ";phone-context=pbx.example.com"),
+            *((odd, "") for odd in ("", "=", "=+", "=a%40b", "=a%3Bb", "=4930", "=+49x", "=" + "+4" * 40)),
+        ):
+            shown = plain(NameAddr("", f"tel:123;phone-context{context}"), "h").uri
+            self.assertEqual(shown, f"sip:123{written}@h;user=phone", context)
+        self.assertEqual(
+            plain(NameAddr("", "tel:+49;phone-context=+1"), "h").uri, "sip:+49@h;user=phone", "it has none"
+        )

@@ -76,6 +76,21 @@ class Dialled(SynchronousTestCase):
         self.assertEqual(self.dialled(f"sip:{user}@h"), "sip:+4930;ext=1-2;phone-context=a-b.example@h")
         self.assertEqual(plain_number("+49-30%3Bx=1-2", True), "+49-30%3Bx=1-2")
 
+    def test_context(self) -> None:
+        """The context of a local number is its parameter, though JsSIP and SIP.js escape it (RFC 3966 section 5.1.5;
+        field.rst H: Odd headers)."""
+        for context in ("+4930", "a-b.example"):
+            for user in (f"12-3%3Bphone-context%3D{context}", f"(12)%203%3bPhone-Context%3d{context}"):
+                self.assertEqual(
+                    self.dialled(f"sip:{user}@h;user=phone"), f"sip:123;phone-context={context}@h;user=phone"
+                )
+                self.assertEqual(self.dialled(f"sip:{user}@h"), f"sip:{user}@h", "a name")
+        for user in (
+            "+123%3Bphone-context%3D+49", "123%3Bphone-context%3D", "bob%3Bphone-context%3D+49", "123%3Bx%3D+49",
+            "123%3Bphone-context%3D+49%3Bx", "123%3Bx%3D1%3Bphone-context%3D+49", "123%3Bphone-context%3D+49;x=1",
+        ):  # fmt: skip
+            self.assertEqual(self.dialled(f"sip:{user}@h;user=phone"), f"sip:{user}@h;user=phone")
+
     def test_codes(self) -> None:
         """Codes of services are numbers where ``user=phone`` says so."""
         self.assertEqual(self.dialled("sip:*21*030-12%23@h;user=phone"), "sip:*21*03012%23@h;user=phone")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import Final
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import format_params
 from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.telephone import MAX_DIGITS, without_separators
 from webrtcproxy.sip.uri import Uri, normal
 
 ANONYMOUS_HOST: Final = "anonymous.invalid"
@@ -26,6 +27,7 @@ _text = r"(?:[A-Za-z0-9\-.!*_'~]|%[0-9A-Fa-f]{2})+"
 _param = rf"(?:(?:transport|user|method)={_text}|lr|(?!(?:transport|user|method|maddr|ttl)\b|lr\B){_text}(?:={_text})?)"
 _value = rf"""(?:{_word}|"(?:[^"\\]|\\.)*")"""
 _is_host = re.compile(_host).fullmatch
+_is_context = re.compile(rf"\+[0-9]{{1,{MAX_DIGITS}}}|{_name}").fullmatch
 _is_param = re.compile(_param).fullmatch
 _is_uri = re.compile(
     rf"sips?:(?:(?:[{_unreserved}&=+$,;?/]|{_escaped})+@)?{_host}(?::[0-9]+)?(?:;{_param})*", re.IGNORECASE
@@ -69,6 +71,17 @@ def _user(text: str) -> str:
     return user if _is_utf8(user) else quote(unquote_to_bytes(user).decode("latin-1"), "!~*'()&=+$,;?/")
 
 
+def _context(uri: Uri) -> str:
+    """The context of a local number in a ``tel:`` URI (RFC 3966 section 5.1.5), as a parameter of a user part (RFC 3261
+    section 19.1.6): without it, the number is none elsewhere. Empty where there is none that can be read."""
+    context = unquote(uri.param("phone-context") or "")
+    if not context or (uri.user or "").startswith("+"):
+        return ""
+    if context[0] == "+":
+        context = without_separators(context)
+    return f";phone-context={context}" if _is_context(context) else ""
+
+
 def _uri(text: str, domain: str) -> str:
     nobody = f"sip:anonymous@{ANONYMOUS_HOST}"
     try:
@@ -76,7 +89,7 @@ def _uri(text: str, domain: str) -> str:
     except BadMessage:
         return nobody
     if uri.scheme == "tel":
-        written = f"sip:{_user(uri.user or '')}@{domain};user=phone"
+        written = f"sip:{_user(uri.user or '')}{_context(uri)}@{domain};user=phone"
     elif uri.host:
         if not uri.user and uri.host.isdigit():  # a user without a host
             uri = Uri.parse(text.replace(":", f":{uri.host}@", 1))

@@ -27,6 +27,9 @@ _trunk_prefix = re.compile(rf"(?<=[0-9])[{VISUAL_SEPARATORS}]*\(0\)")
 _is_number = re.compile(rf"\+?[0-9*#]{{1,{MAX_DIGITS}}}", re.ASCII).fullmatch
 _is_plain = re.compile(rf"\+?[0-9]{{1,{MAX_DIGITS}}}", re.ASCII).fullmatch
 _is_global = re.compile(rf"\+[0-9]{{1,{MAX_DIGITS}}}", re.ASCII).fullmatch
+_escaped_context = re.compile(
+    r"(?!\+|%2B)([^%;]+(?:%(?!3B)[^%;]+)*)%3Bphone-context%3D(\+[0-9]+|[A-Za-z0-9.\-]+)", re.ASCII | re.IGNORECASE
+).fullmatch
 _OF_DIGITS: Final = frozenset({"ext", "rn", "cic"})
 """Parameters whose value may have visual separators (RFC 3966 section 3, RFC 4694 section 4)."""
 _CONTEXTS: Final = frozenset({"phone-context", "rn-context", "cic-context", "trunk-context"})
@@ -63,13 +66,16 @@ def number_in(user: str) -> str | None:
 
 
 def plain_number(user: str, is_phone: bool) -> str:
-    """A user part without the visual separators and escapes of its number, if it is one; its parameters stay.
+    """A user part without the visual separators and escapes of its number, if it is one; its parameters stay. The
+    context of a local number is a parameter again where JsSIP and SIP.js have escaped it.
 
     :param is_phone: whether ``user=phone`` or ``tel:`` says that it is one. Else it has digits only.
     """
     if not _may_have_some(user):
         return user
     head, semicolon, tail = user.partition(";")
+    if is_phone and not semicolon and (escaped := _escaped_context(user)) is not None:
+        head, semicolon, tail = escaped[1], ";", f"phone-context={escaped[2]}"
     number = None if "%3b" in head.lower() else number_in(head)
     if number is None or not (is_phone or _is_plain(number)):
         return user
