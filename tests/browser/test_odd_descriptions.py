@@ -68,7 +68,7 @@ class InBrowser:
         tab = await self.tab()
         offers = []
         for shape in SHAPES:
-            case.begin()
+            await case.begin()
             offers.append((await case.offer(shape, BROWSER_OF_TRUNK)).decode())
         case.assertEqual([], await tab.run(f"{ANSWERS}({json.dumps(offers)})"))
 
@@ -77,7 +77,7 @@ class InBrowser:
         case: Any = self
         tab = await self.tab()
         for shape in SHAPES:
-            case.begin()
+            await case.begin()
             await case.offer((await tab.run(OFFER)).encode(), TRUNK)
             answer = (await case.answer(shape, BROWSER_OF_TRUNK)).decode()
             case.assertEqual("", await tab.run(f"{TAKES}({json.dumps(answer)})"), shape)
@@ -88,7 +88,7 @@ class InBrowser:
         tab = await self.tab()
         for offered in DIRECTIONS:
             for answered in DIRECTIONS:
-                case.begin()
+                await case.begin()
                 await case.offer((await tab.run(f"{OFFER_OF}('{offered}')")).encode(), TRUNK)
                 trunk = TRUNK_SDP.replace(b"a=sendrecv", f"a={answered}".encode())
                 answer = (await case.answer(trunk, BROWSER_OF_TRUNK)).decode()
@@ -98,10 +98,9 @@ class InBrowser:
 class OddCase(MediaCase):
     """Many calls, one after the other."""
 
-    def begin(self) -> None:
-        """Another call."""
-        ended = self.session.delete()
-        self.addCleanup(lambda: ended)
+    async def begin(self) -> None:
+        """Another call, for which rtpengine has the ports of the former one back."""
+        await self.session.delete()
         self.session = self.nodes.session("call")
 
 
