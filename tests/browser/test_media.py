@@ -5,13 +5,17 @@ from typing import ClassVar
 
 from tests.browser.case import BrowserCase, Phone
 from tests.support.real.baresip import Baresip
+from tests.support.real.dialog import Dialog
 from tests.support.real.kamailio import PASSWORDS
 from tests.support.real.part import pause, until
 from tests.support.real.rtp import TONE, RtpPhone
+from tests.support.sdp import port
 from webrtcproxy.sip.message import Request
 
 GSM = b"\xd2" + b"\x49" * 32
 """20 ms in GSM 06.10, which no browser has."""
+STREAMS = "a=msid:far sound\r\na=ssrc:7 cname:far\r\na=ssrc:7 msid:far sound\r\n"
+"""A stream of somebody beyond the trunk, with another SSRC than the packets have."""
 
 
 class Echo(RtpPhone):
@@ -38,10 +42,11 @@ class Calls:
     variety: ClassVar[int] = 10
     """How many packets of the page that are not the same must be heard: silence is always the same."""
 
-    async def connect(self, kind: int, sound: bytes, number: str = "") -> Phone:
+    async def connect(self, kind: int, sound: bytes, number: str = "", more: str = "") -> Phone:
         """A call of a page, which the trunk answers with one codec and events; it talks.
 
         :param number: the payload type that the trunk gives to events; that of the offer without one.
+        :param more: further lines of the answer.
         """
         self.trunk, self.rtp = await self.peer(), RtpPhone()
         self.addCleanup(self.rtp.close)
@@ -56,13 +61,12 @@ class Calls:
         answer = (
             "v=0\r\no=- 7 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
             f"m=audio {self.rtp.port} RTP/AVP {kind} {events}\r\n"
-            f"a=rtpmap:{events} telephone-event/8000\r\na=sendrecv\r\n"
+            f"a=rtpmap:{events} telephone-event/8000\r\na=sendrecv\r\n{more}"
         )
         self.callee = self.trunk.accept(self.invite, body=answer.encode())
         await self.trunk.request("ACK")
         await phone.event("confirmed")
-        (port,) = re.findall(r"m=audio (\d+) ", offer)
-        self.rtp.talk(int(port), kind, sound)
+        self.rtp.talk(port(self.invite.body), kind, sound)
         await until(
             lambda: self.rtp.heard == {kind} and len(self.rtp.sounds) >= self.variety, "the trunk hears the page", 10
         )
@@ -152,6 +156,38 @@ class Passed(Calls):
         await until(lambda: self.rtp.digits == "8", "a digit by RFC 4733", 5)
         self.assertEqual({0}, self.rtp.heard)
         await self.end(phone)
+
+    async def test_streams(self) -> None:
+        """The page's user hears a trunk that answers with the stream of somebody beyond it (field.rst X11: Streams of
+        the other side)."""
+        phone = await self.connect(0, TONE, more=STREAMS)
+        self.assert_tone(await phone.do("tones", 1500))
+        await self.end(phone)
+
+    async def test_streams_of_a_caller(self) -> None:
+        """The same in the offer of a call in (field.rst X11: Streams of the other side)."""
+        self.rtp, caller = RtpPhone(), await self.kamailio_peer()
+        self.addCleanup(self.rtp.close)
+        phone = await self.registered_phone(self.library)
+        offer = (
+            "v=0\r\no=- 7 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"m=audio {self.rtp.port} RTP/AVP 0\r\n{STREAMS}"
+        )
+        calling = caller.invite("sip:alice@pbx.test", body=offer.encode())
+        await phone.event("incoming")
+        await phone.do("answer")
+        answer = await calling.response(200, seconds=10)
+        dialog = Dialog.of_caller(caller, calling.invite, answer)
+        dialog.ack()
+        await phone.event("confirmed")
+        self.rtp.talk(port(answer.body), 0, TONE)
+        self.assert_tone(await phone.do("tones", 1500))
+        self.assertEqual(200, (await dialog.bye()).status)
+        await phone.event("ended")
+
+    def assert_tone(self, heard: list[int]) -> None:
+        """TONE is among what was heard."""
+        self.assertTrue([pitch for pitch in heard if 950 <= pitch <= 1050], heard)
 
     async def test_swapped(self) -> None:
         """The trunk gives opus the number that events were offered with, and events that of opus. It sends what comes

@@ -8,8 +8,9 @@ import json
 from typing import Any, ClassVar
 
 from tests.integration.media import TRUNK_SDP, MediaCase
-from tests.integration.test_odd_descriptions import SHAPES
+from tests.integration.test_odd_descriptions import SHAPES, O
 from tests.support.real.case import LAB
+from tests.support.sdp import lines
 from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK
 from webrtcproxy.sip.sdp.description import DIRECTIONS
 
@@ -36,6 +37,12 @@ OFFER_OF = """(async direction => {
     window.pc = new RTCPeerConnection();
     window.pc.addTransceiver("audio", {direction});
     await window.pc.setLocalDescription(await window.pc.createOffer());
+    return window.pc.localDescription.sdp;
+})"""
+ANSWER = """(async sdp => {
+    window.pc ??= new RTCPeerConnection();
+    await window.pc.setRemoteDescription({type: "offer", sdp});
+    await window.pc.setLocalDescription(await window.pc.createAnswer());
     return window.pc.localDescription.sdp;
 })"""
 TAKES = """(async sdp => {
@@ -93,6 +100,26 @@ class InBrowser:
                 trunk = TRUNK_SDP.replace(b"a=sendrecv", f"a={answered}".encode())
                 answer = (await case.answer(trunk, BROWSER_OF_TRUNK)).decode()
                 case.assertEqual("", await tab.run(f"{TAKES}({json.dumps(answer)})"), (offered, answered))
+
+    async def test_session_version(self) -> None:
+        """Whatever version a trunk begins with, the browser takes its answer, and its offers, which count from 1; what
+        the browser begins with is 1 for the trunk, too (field.rst X1: Session version)."""
+        case: Any = self
+        tab = await self.tab()
+        for version in (b"0", b"1", b"%d" % 2**63, b"%d" % (2**64 - 1)):
+            trunk = TRUNK_SDP.replace(O, b"o=- %s %s IN IP4 127.0.0.1" % (version, version))
+            await case.begin()
+            sent = [await case.offer((await tab.run(OFFER)).encode(), TRUNK)]
+            answer = await case.answer(trunk, BROWSER_OF_TRUNK)
+            case.assertEqual("", await tab.run(f"{TAKES}({json.dumps(answer.decode())})"), version)
+            sent.append(answer)
+            await case.begin()
+            await tab.run("(window.pc = undefined)")
+            for direction in (b"sendrecv", b"sendonly"):
+                offer = await case.offer(trunk.replace(b"sendrecv", direction), BROWSER_OF_TRUNK)
+                await case.answer((await tab.run(f"{ANSWER}({json.dumps(offer.decode())})")).encode(), TRUNK)
+                sent.append(offer)
+            case.assertEqual([1, 1, 1, 2], [int(lines(each, "o=")[0].split()[2]) for each in sent], version)
 
 
 class OddCase(MediaCase):
