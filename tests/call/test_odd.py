@@ -57,8 +57,8 @@ class BadUpstream(CallCase):
             ("Content-Type", "application/pidf+xml", b"<presence/>"),
             ("Content-Type", "text/plain", b"please wait"),
             ("Content-Type", "multipart/mixed;boundary=x", b"--x\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x--\r\n"),
-            ("Content-Type", "multipart/mixed", PLAIN),
-            ("Content-Type", "text/x", PLAIN),
+            ("Content-Type", "multipart/mixed", PLAIN[3:]),
+            ("Content-Type", "text/x", PLAIN[3:]),
             ("Content-Encoding", "gzip", b"\x1f\x8b\x08"),
         ]
         leg = self.ring()
@@ -155,6 +155,17 @@ class BadUpstream(CallCase):
         self.odd(leg, 200, "Contact", "<http://x>", OFFER)
         self.assertEqual(alice.request("ACK").uri, leg.uri)
         trunk.heard(200)
+
+    def test_answer_of_another_type(self) -> None:
+        """SDP that a 183 or a 200 calls plain text is SDP all the same (field.rst W: Odd type of an answer)."""
+        leg = self.ring()
+        self.odd(leg, 183, "Content-Type", "text/plain", PLAIN)
+        self.assertIn(b"SAVPF", self.alice.response(183).body)
+        self.odd(leg, 200, "Content-Type", "text/plain", PLAIN)
+        self.trunk.heard("ACK")
+        answer = self.alice.response(200)
+        self.assertIn(b"SAVPF", answer.body)
+        self.assertEqual(answer.headers.lines("Content-Type"), ["application/sdp"])
 
     def test_answer_is_no_sdp(self) -> None:
         """A 2xx with another body: 502, and the callee is released."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Dialog
@@ -18,6 +19,7 @@ MIXED = (
 
 
 TEXT = [("Content-Type", "text/plain")]
+TWO_TYPES = b"Content-Type: text/plain\r\nContent-Type: application/sdp"
 
 
 def replacing(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
@@ -185,6 +187,31 @@ class Malformed(RealCase):
             caller = await calling.answered()
             await browser.request("ACK")
             await self.hang_up(caller, called)
+
+    async def test_type_of_the_answer(self) -> None:
+        """SDP that a reliable 183, a 200 and an answer to a re-INVITE or UPDATE call plain text, alone or beside the
+        right type, is SDP (field.rst W: Odd type of an answer)."""
+        browser, trunk = await self.browser(), await self.peer()
+        right = b"Content-Type: application/sdp"
+        for new in (b"Content-Type: text/plain", TWO_TYPES, b"\r\n".join(reversed(TWO_TYPES.split(b"\r\n")))):
+            calling = browser.invite(f"sip:echo@{self.plain}")
+            invite = await trunk.request("INVITE")
+            changing(trunk, lambda data, new=new: data.replace(right, new))  # type: ignore[misc]
+            trunk.reply(invite, 183, headers=[("Require", "100rel"), ("RSeq", "1")], body=PLAIN_SDP)
+            trunk.reply(await trunk.request("PRACK"), 200)
+            allow = [("Allow", "INVITE, ACK, BYE, UPDATE, PRACK")]
+            callee = Dialog.of_callee(trunk, invite, trunk.reply(invite, 200, headers=allow, body=PLAIN_SDP))
+            caller = await calling.answered()
+            await trunk.request("ACK")
+            for method, said, heard in (("INVITE", b"sendonly", b"recvonly"), ("UPDATE", b"inactive", b"inactive")):
+                asked = caller.send(method, body=CHROME_OFFER.replace(b"sendrecv", said))
+                trunk.reply(await trunk.request(method), 200, body=PLAIN_SDP.replace(b"sendrecv", heard))
+                self.assertIn(b"a=" + heard, (await browser.response(asked, 200)).body)
+                if method == "INVITE":
+                    caller.ack()
+                    await trunk.request("ACK")
+            trunk.send_bytes = partial(Peer.send_bytes, trunk)  # type: ignore[method-assign]
+            await self.hang_up(callee, caller)
 
     async def test_browser(self) -> None:
         """A text whose Content-Length counts characters arrives whole, and the connection stays (field.rst W5:

@@ -7,7 +7,7 @@ from tests.support.calls.party import Party, outbound
 from tests.support.calls.world import OFFER, Browser
 from tests.support.ngnode import TRUNK_SDP, Operation
 from webrtcproxy.sip.capabilities import ALLOW
-from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.message import Request, respond
 
 
 class Change(SessionChangeCase):
@@ -144,6 +144,22 @@ class Change(SessionChangeCase):
             bye = asker.peer.request("BYE")
             self.assertEqual(bye.uri, "sip:new@192.0.2.50:5060")
             asker.answer(bye, 200)
+
+    def test_type_of_the_answer(self) -> None:
+        """The SDP of a 2xx is SDP whatever its type says (field.rst W: Odd type of an answer)."""
+        for method in ("INVITE", "UPDATE"):
+            for asker, other in self.all_ways(UPDATES):
+                invite = asker.ask(method, asker.sdp("sendonly"))
+                answer = respond(other.peer.request(method), 200, body=other.sdp("recvonly"))
+                answer.headers.add("Contact", f"<{other.contact}>")
+                answer.headers.add("Content-Type", "text/plain")
+                other.peer.say(answer)
+                ok = asker.peer.response(200)
+                self.assertIn(b"SAVPF" if asker.browser else b"RTP/AVP", ok.body)
+                self.assertEqual(ok.headers.lines("Content-Type"), ["application/sdp"])
+                if method == "INVITE":
+                    asker.ack(invite)
+                    other.peer.heard("ACK")
 
     def test_bad_target(self) -> None:
         """A Contact that leads nowhere: 400 for a request; in a 2xx it is passed over. The target stays."""

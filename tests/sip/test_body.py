@@ -61,6 +61,22 @@ class Found(SynchronousTestCase):
             for body in (SDP, b"\r\n" + SDP):
                 self.assertEqual(sdp_of(request(kind, body)), body, kind)
 
+    def test_other_type_in_a_response(self) -> None:
+        """In a response, what begins as SDP does is SDP, whatever its type says, also as a part where no other is SDP;
+        a request is refused (field.rst W: Odd type of an answer)."""
+        part = b"--x1\r\nContent-Type: text/plain\r\n\r\n%s\r\n"
+        for kind, body in (
+            *((kind, SDP) for kind in ("text/plain", "text/plain, application/sdp", "multipart/mixed", "a/b;c=d")),
+            ("text/plain", b"\r\n" + SDP),
+            ("multipart/mixed;boundary=x1", part % b"hi" + part % SDP + b"--x1--"),
+            ("multipart/mixed;boundary=x1", part % b"v=0" + MIXED),
+        ):
+            headers = Headers([("Content-Type", kind)])
+            self.assertEqual(sdp_of(Response(200, "", headers, body)), body if b"--" not in body else SDP, (kind, body))
+            if b"preamble" not in body and kind[-15:] != "application/sdp":
+                error = self.assertRaises(BadMessage, sdp_of, request(kind, body))
+                self.assertEqual(error.why[-12:], "Content-Type")
+
 
 class Multipart(SynchronousTestCase):
     """SDP wherever it is within a multipart body, as gateways and PBXs send it."""

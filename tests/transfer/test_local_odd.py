@@ -19,7 +19,7 @@ class Odd(LocalTransferCase):
     def target_says(self, invite: Request, status: int) -> Response:
         """A response of dave's with a body that can't be read."""
         contact = ("Contact", "<sip:dave@192.0.2.7:5090>")
-        answer = respond(invite, status, to_tag="dave", headers=[contact, UNREADABLE], body=NEW)
+        answer = respond(invite, status, to_tag="dave", headers=[contact, UNREADABLE], body=b"hello")
         self.carrier.say(answer)
         return answer
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import is_token, media_type
 from webrtcproxy.sip.multipart import MAX_DEPTH, MAX_PARTS, parts_of
-from webrtcproxy.sip.request import Message, Request
+from webrtcproxy.sip.request import Message, Request, Response
 
 _sdp_line = re.compile(rb"(?:\A|[\r\n])[ \t]*[vomca][ \t]*=").search
 _secret = re.compile(
@@ -25,7 +25,8 @@ _of_the_body = re.compile(rb"(?:content-[a-z\-]+|[cel])[ \t]*:|[ \t]*[a-z]=", re
 
 
 def sdp_of(message: Message) -> bytes:
-    """The SDP that `message` carries; empty if it has no body.
+    """The SDP that `message` carries; empty if it has no body. In a response, which nobody can refuse, a body that
+    begins as SDP does is one, whatever its type says.
 
     :raises BadMessage: 415 if the body is encoded, or neither is SDP nor has a part that is; 400 for a multipart body
         without a boundary; 413 where none of its first `MAX_PARTS` parts is SDP, and there are more.
@@ -122,9 +123,10 @@ def _without_in_parts(content_type: str, body: bytes, depth: int) -> bytes | Non
 
 def _sdp_in(message: Message) -> bytes:
     kind = message.content_type
+    by_look = isinstance(message, Response)
     if _is_encoded(message):
         raise BadMessage("Unsupported Content-Encoding", 415)
-    if kind == "application/sdp" or (not _is_media_type(kind) and message.body.lstrip().startswith(b"v=0")):
+    if kind == "application/sdp" or ((by_look or not _is_media_type(kind)) and _looks_like_sdp(message.body)):
         return message.body
     if kind.startswith("multipart/"):
         content_type = message.headers.get("Content-Type") or ""
@@ -132,6 +134,8 @@ def _sdp_in(message: Message) -> bytes:
         if parts is None:
             raise BadMessage("Bad Content-Type")
         found = list(_descriptions(content_type, message.body, MAX_DEPTH))
+        if not found and by_look:
+            found = list(_descriptions(content_type, message.body, MAX_DEPTH, by_look))
         if found:
             return min(found, key=lambda each: each[0])[1]
         if len(parts) > MAX_PARTS:
@@ -139,20 +143,25 @@ def _sdp_in(message: Message) -> bytes:
     raise BadMessage("Unsupported Content-Type", 415)
 
 
-def _descriptions(content_type: str, body: bytes, depth: int) -> Iterator[tuple[int, bytes]]:
+def _descriptions(content_type: str, body: bytes, depth: int, by_look: bool = False) -> Iterator[tuple[int, bytes]]:
     """The parts that are SDP, in order, those of multipart parts included; each with a number that is lower if it is
     more likely the description of the session (RFC 5621 section 4.2).
 
     :param depth: how many multipart bodies within each other are looked into.
+    :param by_look: whether a part that begins as SDP does is one, whatever its type says.
     """
     for part in (parts_of(content_type, body) or [])[:MAX_PARTS]:
         kind = part.kind
-        if kind == "application/sdp" or (not _is_media_type(kind) and part.octets.lstrip().startswith(b"v=0")):
+        if kind == "application/sdp" or ((by_look or not _is_media_type(kind)) and _looks_like_sdp(part.octets)):
             sdp = part.content
             if sdp:
                 yield {b"session": 0, b"": 1}.get(part.disposition, 2), sdp
         elif kind.startswith("multipart/") and depth > 1:
-            yield from _descriptions(part.content_type, part.octets, depth - 1)
+            yield from _descriptions(part.content_type, part.octets, depth - 1, by_look)
+
+
+def _looks_like_sdp(body: bytes) -> bool:
+    return body.lstrip().startswith(b"v=0")
 
 
 def _is_media_type(kind: str) -> bool:
