@@ -109,6 +109,28 @@ class Calls(RealCase):
             await callee.hung_up()
         await self.rtpengine.assert_empty()
 
+    async def test_more_media(self) -> None:
+        """The trunk answers one audio with two, in the clear and encrypted: both hear each other, encrypted; the log
+        says what is dropped (field.rst X17: More media than offered)."""
+        browser, trunk, media = await self.browser(), await self.peer(), Media(srtp=True)
+        self.addCleanup(media.close)
+        for is_first in (True, False):
+            web = WebPhone()
+            self.addCleanup(web.close)
+            calling = browser.invite(f"sip:echo@{self.plain}", body=web.offer())
+            invite = await trunk.request("INVITE")
+            head, m, secure = media.answer(invite.body).partition(b"m=audio")
+            plain = sub(rb"a=crypto:.*\r\n", b"", secure).replace(b"RTP/SAVP", b"RTP/AVP")
+            both = [plain, secure] if is_first else [secure, plain]
+            callee = trunk.accept(invite, head + b"".join(m + each for each in both))
+            caller = await self.confirmed(calling, web)
+            await trunk.request("ACK")
+            media.talk(invite.body)
+            await self.heard(web, media)
+            await self.hang_up(caller, callee)
+            self.assertIn("has audio of RTP/AVP, which was not offered: it is dropped", self.proxy.log())
+            await web.close()
+
     async def test_another_tag(self) -> None:
         """The trunk answers with a suite that it was offered, but with a tag of another one or of none: both hear each
         other, also after each side has changed the session. The log says so (field.rst U: Key by another tag)."""

@@ -305,6 +305,13 @@ class MediaSession:
                         call=self.call,
                         key=media.misnamed_key,
                     )
+            for media in described.not_offered:
+                log.info(
+                    "{call}: an SDP answer has {kind} of {protocol}, which was not offered: it is dropped",
+                    call=self.call,
+                    kind=media.kind,
+                    protocol=media.protocol,
+                )
             if names_in(described):
                 found = find_addresses(described, self._pool.address_of)
                 return found.addCallback(lambda _: self._make_answer(described, from_tag, to_tag, branch, to))

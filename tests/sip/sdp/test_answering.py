@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations, product
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.strict_sdp import complaints
@@ -46,6 +48,27 @@ class FitTests(FittingCase):
         """What was not offered is dropped."""
         self.assertEqual(["audio 5000 111 0 101"], self.media(AUDIO + VIDEO, AUDIO))
         self.assertEqual(["audio 5000 111 0 101"], self.media(VIDEO + AUDIO, AUDIO))
+
+    def test_protocol(self) -> None:
+        """Of several for one, that with the protocol that was offered counts, or one that is encrypted as it is; what
+        is accepted counts first (field.rst X17: More media than offered)."""
+        media = {
+            protocol: b"m=audio %d %s 0\r\n" % (port, protocol.encode())
+            for port, protocol in ((1, "RTP/AVP"), (2, "RTP/AVPF"), (3, "RTP/SAVP"), (4, "RTP/SAVPF"))
+        }
+        for names, offered in product(permutations(media), media):
+            alike = [each for each in names if each != offered and ("SAVP" in each) == ("SAVP" in offered)]
+            others = [each for each in names if each != offered]
+            for given, wanted in ((names, offered), (others, alike[0])):
+                answer = self.fitted(b"".join(media[each] for each in given), media[offered])
+                self.assertEqual([wanted], [each.protocol for each in answer.media], (offered, given))
+                left = [each for each in given if each != wanted]
+                self.assertEqual(left, [each.protocol for each in answer.not_offered])
+        refused = media["RTP/SAVP"].replace(b"audio 3", b"audio 0")
+        (only,) = self.fitted(refused + media["RTP/AVP"], media["RTP/SAVP"]).media
+        self.assertEqual("RTP/AVP", only.protocol)
+        two = self.fitted(media["RTP/AVP"] + VIDEO + media["RTP/SAVP"], media["RTP/SAVP"] + media["RTP/AVP"])
+        self.assertEqual([3, 1], [each.port for each in two.media])
 
     def test_order(self) -> None:
         """Each is put in the place of its kind; what is accepted counts before what is refused."""

@@ -14,14 +14,14 @@ Numbers = Mapping[str, str]
 def fit(answer: Description, offer: Description) -> bool:
     """Change an answer so that it is one to `offer`: a medium for each that was offered, in that order, and with codecs
     that were offered, with the numbers that they were offered with. What the answer lacks, and what has no codec in
-    common, is refused; what was not offered is dropped.
+    common, is refused; what was not offered is dropped, and noted.
 
     :param answer: as its sender has written it: some answer with one medium for two, or in an order of their own.
     :returns: whether it accepts anything but what the offer itself has refused.
     """
     accepted = sum([not media.is_refused for media in answer.media])
     if [media.kind for media in answer.media] != [media.kind for media in offer.media]:
-        answer.media = _in_order(answer.media, offer.media)
+        answer.media, answer.not_offered = _in_order(answer.media, offer.media)
     for given, offered in zip(answer.media, offer.media, strict=True):
         if given.is_refused:
             continue
@@ -33,19 +33,29 @@ def fit(answer: Description, offer: Description) -> bool:
     return accepted > 0
 
 
-def _in_order(given: list[Media], offered: list[Media]) -> list[Media]:
-    """One for each offered medium: that of the same kind, one that is accepted before one that is refused."""
-    left = sorted(given, key=lambda media: media.is_refused)
+def _in_order(given: list[Media], offered: list[Media]) -> tuple[list[Media], list[Media]]:
+    """One for each offered medium, and those that are left: that of the same kind, one that is accepted before one that
+    is refused, and of these one with the protocol that was offered, or one that is encrypted as it is."""
+    left = list(given)
     ordered = []
     for each in offered:
-        found = next((media for media in left if media.kind == each.kind), None)
+        found = min(
+            (media for media in left if media.kind == each.kind),
+            key=lambda media: (media.is_refused, _unlike(media.protocol, each.protocol)),
+            default=None,
+        )
         if found is None:
             found = Media(each.kind, 0, each.protocol, each.formats[:1])
             found.refuse()
         else:
             left.remove(found)
         ordered.append(found)
-    return ordered
+    return ordered, left
+
+
+def _unlike(protocol: str, offered: str) -> int:
+    """How far a protocol is from the one that was offered."""
+    return 0 if protocol == offered else 1 if ("SAVP" in protocol) == ("SAVP" in offered) else 2
 
 
 def _keep_common(given: Media, offered: Media) -> None:

@@ -190,12 +190,14 @@ class Description:
     :ivar attributes: those that concern several media together.
     :ivar bandwidths: kind and value of each b= line.
     :ivar of_firefox: whether it has groups, and is of Firefox, as its origin says.
+    :ivar not_offered: in an answer: media that were not offered, and are dropped.
     """
 
     media: list[Media]
     attributes: list[Attribute] = field(default_factory=list)
     bandwidths: list[Attribute] = field(default_factory=list)
     of_firefox: bool = field(default=False, compare=False)
+    not_offered: Sequence[Media] = field(default=(), compare=False)
 
     @property
     def is_usable(self) -> bool:
