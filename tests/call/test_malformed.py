@@ -293,7 +293,7 @@ class SetUp(MalformedCase):
             *(adding(line) for line in (
                 "Min-SE: x", "Session-Expires: soon", "Session-Expires: 1800;;refresher=uac", "Max-Forwards: 70",
                 "Content-Type: Application/SDP", f"Content-Length: {len(PLAIN)}", "Record-Route: <sip:192.0.2.50;lr>;;",
-                "Nonsense", "X Foo: bar", ": bar", "Max-Forwards: 9", "Expires: 1\r\nExpires: 2",
+                "Nonsense", "X Foo: bar", ": bar", "Subject: a\0b", "Max-Forwards: 9", "Expires: 1\r\nExpires: 2",
             )),
             replacing("Max-Forwards: 70", "Max-Forwards: lots"),
         ):  # fmt: skip

@@ -72,6 +72,7 @@ INVITES: tuple[Callable[[bytes], bytes], ...] = (
     replacing(b"\r\nMax", b"\r\nExpires: Thu, 01 Dec 2027 16:00:00 GMT\r\nMax"),
     replacing(b"\r\nMax", b"\r\nSession-Expires: soon\r\nMin-SE: x\r\nMax"),
     replacing(b"\r\nMax-Forwards: 70", b"\r\nMax-Forwards: lots"),
+    replacing(b"\r\nMax", b"\r\nSubject: a\0b\r\nMax"), replacing(b"From: ", b'From: "a\0b" '),
     lambda data: data.partition(b"Content-Type")[0] + b"c: multipart/mixed;boundary=o\r\n\r\n" + MIXED,
     lambda data: LENGTH.sub(lambda found: found[0] * 2, data, count=1),
     lambda data: LENGTH.sub(b"\r\nl:", data, count=1),

@@ -54,17 +54,16 @@ def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:
 
 def tidy(data: bytes) -> bytes:
     """The same message with CRLF line ends, without folds (RFC 3261 section 7.3.1), leading empty lines and control
-    characters.
+    characters: NUL, too, is a blank.
 
-    :raises BadMessage: 400: the empty line is missing, or a CR or NUL is within a line.
+    :raises BadMessage: 400: the empty line is missing, or a CR is within a line.
     """
     data = data.lstrip(b"\r\n")
     end, begin = find_end(data)
     if end < 0:
         raise BadMessage("Missing Empty Line")
     head = _fold.sub(b" ", data[:end].replace(b"\r\n", b"\n"))
-    head = head.replace(b"\\\0", b"\\ ")  # a quoted string may have a NUL, but what we send must not
-    if b"\r" in head or b"\0" in head or b"\n" not in head:
+    if b"\r" in head or b"\n" not in head:
         raise BadMessage("Bad Header Line")
     return b"\r\n\r\n".join([_without_controls(head).replace(b"\n", b"\r\n"), data[begin:]])
 
