@@ -178,6 +178,7 @@ class Malformed(RealCase):
             lambda data: re.sub(rb"(Via: SIP/2.0/UDP )[^;]*", rb"\1(null):5060", data, count=1),
             replacing(length, length.replace(b": ", b": +")),
             replacing(length, b"%s,%s" % (length, length[15:])),
+            replacing(length, b"Content-Length: (null)"),
         ]
         for change in changes:
             changing(trunk, change)

@@ -100,7 +100,7 @@ class ResponseTests(Case):
 
     def test_length(self) -> None:
         """The body is what is there, where Content-Length is no number, too large, or contradicts itself."""
-        for lengths in ("l: x", "l: 99", "l: -1", "l: 5\r\nl: 2", "l: 2\r\nContent-Length: 5"):
+        for lengths in ("l: ++5", "l: 99", "l: -1", "l: 5\r\nl: 2", "l: 2\r\nContent-Length: 5"):
             response = self.usable(OK.replace(b"\r\n\r\n", f"\r\n{lengths}\r\n\r\n".encode(), 1))
             self.assertEqual(response.body, b"v=0\r\n", lengths)
         lines = b"l: 2\r\nFrom: <sip:x@y>\r\n\r\n"
@@ -159,7 +159,7 @@ class EndingTests(Case):
             named = BYE.replace(b"BYE", method.encode())
             for lines in (
                 "l: 9",
-                "l: x",
+                "l: ++0",
                 "l: 0\r\nl: 2",
                 "From: <sip:x@y>",
                 "c: a/b\r\nc: b/c",

@@ -21,6 +21,7 @@ _c1 = re.compile(rb"\xc2[\x80-\x9f]")
 is_c1 = _c1.search
 """Finds U+0080 to U+009F in UTF-8."""
 
+_is_numeric = re.compile(r"[-+0-9, \t]*").fullmatch
 _fold = re.compile(rb"\n[ \t]+")
 
 
@@ -34,6 +35,12 @@ def content_length(text: str, most: int) -> int | None:
         return octets
     values = {value.strip(" \t").removeprefix("+") for value in text.split(",")}
     return number(values.pop(), most) if len(values) == 1 else None
+
+
+def is_no_number(length: str) -> bool:
+    """Whether a Content-Length does not even try to state a number: nothing in it can contradict the frame that a
+    datagram is. A negative one, one that is too large, and two that differ do."""
+    return _is_numeric(length) is None
 
 
 def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:

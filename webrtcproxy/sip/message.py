@@ -12,7 +12,16 @@ from collections.abc import Iterable
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers, canonical
-from webrtcproxy.sip.framing import BLANKS, MAX_HEADERS, MAX_MESSAGE, MAX_VALUE, content_length, is_c1, tidy
+from webrtcproxy.sip.framing import (
+    BLANKS,
+    MAX_HEADERS,
+    MAX_MESSAGE,
+    MAX_VALUE,
+    content_length,
+    is_c1,
+    is_no_number,
+    tidy,
+)
 from webrtcproxy.sip.grammar import find_param, is_token
 from webrtcproxy.sip.headers import STAR, CSeq, Star
 from webrtcproxy.sip.mending import MAX_TIMER, NEEDS_CONTACT, NEEDS_EXPIRES, likely_request_uri
@@ -90,7 +99,7 @@ def _read(data: bytes, stream: bool, framed: bool) -> Request | Response:
     if headers is None:
         return _read(tidy(data), stream, framed)
     if not framed:
-        body = _body(body, headers.get("Content-Length"), stream)
+        body = _body(body, headers, stream)
     if method:
         return Request(method, uri, headers, body)
     response = Response(status, reason, headers, body)
@@ -166,13 +175,18 @@ def _request_line(line: str) -> tuple[str, str]:
     return method, uri
 
 
-def _body(data: bytes, length: str | None, stream: bool) -> bytes:
-    """The body, of the length that Content-Length states (RFC 3261 section 18.3)."""
+def _body(data: bytes, headers: Headers, stream: bool) -> bytes:
+    """The body, of the length that Content-Length states (RFC 3261 section 18.3). A datagram with one that is no number
+    is the frame itself."""
+    length = headers.get("Content-Length")
     if length is None or not (length or stream):
         if stream:
             raise BadMessage("Missing Content-Length")
         return data
     octets = content_length(length, MAX_MESSAGE)
+    if octets is None and not stream and is_no_number(length):
+        headers.note("Bad Content-Length")
+        return data
     if octets is None or octets > len(data):
         raise BadMessage("Bad Content-Length")
     return data[:octets]
