@@ -109,6 +109,56 @@ class Calls(RealCase):
             await callee.hung_up()
         await self.rtpengine.assert_empty()
 
+    async def test_same_tag(self) -> None:
+        """The trunk offers two suites with one tag, in either order: the answer has the first, and both hear each
+        other, also after it has offered them again (field.rst X18: Keys that share a tag)."""
+        browser, trunk = await self.registered(), await self.kamailio_peer()
+        short = "AES_CM_128_HMAC_SHA1_32"
+        for suite, other in ((SUITE, short), (short, SUITE)):
+            media, web = Media(srtp=True, key=key(1, suite).partition(" ")[2]), WebPhone()
+            self.addCleanup(media.close)
+            self.addCleanup(web.close)
+            offer = media.sdp().replace(b"a=rtpmap:0", f"a=crypto:{key(1, other)}\r\na=rtpmap:0".encode())
+            calling = trunk.invite("sip:alice@pbx.test", body=offer)
+            invite = await browser.request("INVITE")
+            called = browser.accept(invite, web.answer(invite.body))
+            final = await calling.final()
+            self.assertEqual((200, [["1", suite]]), (final.status, chosen(final.body)))
+            caller = Dialog.of_caller(trunk, calling.invite, final)
+            caller.ack()
+            await browser.request("ACK")
+            media.talk(final.body)
+            await self.heard(web, media)
+            answer = await caller.ask("INVITE", body=offer)
+            self.assertEqual([["1", suite]], chosen(answer.body))
+            caller.ack()
+            media.talk(answer.body)
+            await self.heard(web, media)
+            await self.hang_up(caller, called)
+            await web.close()
+
+    async def test_same_tag_in_an_answer(self) -> None:
+        """The trunk answers with two keys with one tag, of which one is as it was offered: that counts (field.rst X18:
+        Keys that share a tag)."""
+        browser, trunk, media = await self.browser(), await self.peer(), Media(srtp=True)
+        self.addCleanup(media.close)
+        for before in (True, False):
+            web = WebPhone()
+            self.addCleanup(web.close)
+            calling = browser.invite(f"sip:echo@{self.plain}", body=web.offer())
+            invite = await trunk.request("INVITE")
+            answer = media.answer(invite.body)
+            ((tag, _),) = chosen(answer)
+            other = f"a=crypto:{key(tag, 'AES_CM_128_HMAC_SHA1_32')}\r\n".encode()
+            at = answer.index(b"a=crypto" if before else b"a=rtpmap")
+            callee = trunk.accept(invite, answer[:at] + other + answer[at:])
+            caller = await self.confirmed(calling, web)
+            await trunk.request("ACK")
+            media.talk(invite.body)
+            await self.heard(web, media)
+            await self.hang_up(caller, callee)
+            await web.close()
+
     async def test_more_media(self) -> None:
         """The trunk answers one audio with two, in the clear and encrypted: both hear each other, encrypted; the log
         says what is dropped (field.rst X17: More media than offered)."""

@@ -268,7 +268,7 @@ class FromTrunk(ExchangeCase):
         other = KEY.replace(b":1 ", b":2 ")
         for key in (
             KEY.replace(b"AES_CM_128", b"NULL"), KEY.replace(b"AES_CM_128", b"AES_CM_256"), KEY.replace(b"a\r", b"\r"),
-            KEY.replace(b"\r", b" UNENCRYPTED_SRTP\r"), KEY.replace(b"\r", b" X\r"), KEY + KEY.replace(b"_80", b"_32"),
+            KEY.replace(b"\r", b" UNENCRYPTED_SRTP\r"), KEY.replace(b"\r", b" X\r"), KEY + KEY.replace(b"a\r", b"b\r"),
         ):  # fmt: skip
             self.refused(secure + key, self.encrypted)
             self.refused(secure + key, self.encrypted, secure + key)
@@ -286,6 +286,16 @@ class FromTrunk(ExchangeCase):
             self.refused(secure + key, self.encrypted, secure + KEY)
         for key in (KEY, KEY.replace(b":1 ", b":2 ")):
             self.assertIn(KEY.decode().strip(), lines(self.told(secure + key, self.encrypted, secure + KEY)))
+
+    def test_same_tag(self) -> None:
+        """Of the keys with one tag in an offer the first counts, in an answer that which was offered (field.rst X18:
+        Keys that share a tag)."""
+        secure, short = PLAIN.replace(b"RTP/AVP", b"RTP/SAVP"), KEY.replace(b"_80", b"_32")
+        for keys in (KEY + short, short + KEY):
+            told = lines(self.told(secure + keys, self.encrypted), "a=crypto")
+            self.assertEqual([keys.decode().splitlines()[0]], told)
+            told = lines(self.told(secure + keys, self.encrypted, secure + KEY), "a=crypto")
+            self.assertEqual([KEY.decode().strip()], told)
 
     def test_useless(self) -> None:
         """Media of which rtpengine or a browser can make nothing are refused; others go on (field.rst B: Descriptions

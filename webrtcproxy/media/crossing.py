@@ -16,7 +16,7 @@ from webrtcproxy.sip.sdp.attributes import OF_BROWSER, OF_TRUNK
 from webrtcproxy.sip.sdp.browsers import keep_what_browsers_take
 from webrtcproxy.sip.sdp.bundling import groups_in
 from webrtcproxy.sip.sdp.description import NOWHERE, NOWHERES, OVER_TCP, Description, Media, about
-from webrtcproxy.sip.sdp.keys import keep_answered_key, keep_usable_keys
+from webrtcproxy.sip.sdp.keys import keep_answered_key, keep_one_of_each_tag, keep_usable_keys
 from webrtcproxy.sip.sdp.reading import BadSdp, read
 
 MAX_NAMES = 4
@@ -205,9 +205,11 @@ def _is_useless(media: Media, to: Profile) -> bool:
 
 
 def _keep_keys(described: Description, offer: Description | None) -> None:
-    """Keep the keys that can be used, and of an answer that which was offered."""
+    """Keep the keys that can be used, one of each tag in an offer, and of an answer that which was offered."""
     for media in described.media:
         keep_usable_keys(media)
+        if offer is None:
+            keep_one_of_each_tag(media)
     for media, offered in zip(described.media, offer.media if offer is not None else (), strict=False):
         keep_answered_key(media, offered)
 

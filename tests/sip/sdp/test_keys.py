@@ -7,7 +7,7 @@ from base64 import b64encode
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.sip.sdp.description import Media
-from webrtcproxy.sip.sdp.keys import keep_answered_key, keep_usable_keys
+from webrtcproxy.sip.sdp.keys import keep_answered_key, keep_one_of_each_tag, keep_usable_keys
 from webrtcproxy.sip.sdp.reading import read
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
@@ -118,12 +118,28 @@ class Usable(SynchronousTestCase):
             self.dropped(key(rest=f" {rest}"), key(rest=f"|2^20|1:4 {rest}"), key(rest=f" WSH=64 {rest}"))
             self.dropped(key(rest=f" {rest} -X"))
 
-    def test_same_tag(self) -> None:
-        """An answer with a tag that two have would name neither (RFC 4568 section 9.1); the same line twice is one."""
-        for other in (key(1, "AES_CM_128_HMAC_SHA1_32"), key(1, rest="|2^20"), key("01"), key(1, "X", 30)):
+    def test_same_tag_and_suite(self) -> None:
+        """An answer with a tag and a suite that two have would name neither (RFC 4568 section 9.1); the same line twice
+        is one."""
+        for other in (key(1, rest="|2^20"), key("01"), key().replace(SUITE, SUITE.lower())):
             self.assertEqual([], self.left(key(), other))
             self.assertEqual([key(2)], self.left(other, key(2), key()))
         self.assertEqual([key()], self.left(key(), key()))
+
+    def test_same_tag(self) -> None:
+        """Of an offer the first with each tag that can be used counts: an answer has its tag and its suite (field.rst
+        X18: Keys that share a tag)."""
+        short, unknown = key("01", "AES_CM_128_HMAC_SHA1_32"), key(1, "X", 30)
+        for keys, offered in (
+            ((key(), short), [key()]), ((short, key()), [short]), ((unknown, key()), [key()]),
+            ((short, key(2), key(), key(2, "AEAD_AES_128_GCM")), [short, key(2)]), ((key(), key(2)), [key(), key(2)]),
+        ):  # fmt: skip
+            media = medium(*keys)
+            keep_usable_keys(media)
+            self.assertEqual([each for each in keys if each != unknown], keys_of(media))
+            keep_one_of_each_tag(media)
+            self.assertEqual(offered, keys_of(media))
+            self.assertTrue(media.has("ptime"))
 
     def test_several(self) -> None:
         """All that can be used stay, in their order."""
@@ -173,6 +189,8 @@ class Answered(SynchronousTestCase):
         self.assertEqual([], keys_of(answer))
 
     def test_several(self) -> None:
-        """An answer has one: the first that was offered, also after one with another tag."""
+        """An answer has one: the first that was offered, also after one with another tag, or beside one with its own
+        (field.rst X18: Keys that share a tag)."""
         self.assertEqual([key(4)], self.left(key(1), key(4), key(7, "AEAD_AES_128_GCM")))
         self.assertEqual([key(4)], self.left(key(2, "AEAD_AES_128_GCM"), key(4)))
+        self.assertEqual([key(4)], self.left(key(4, "AEAD_AES_128_GCM"), key(4)))

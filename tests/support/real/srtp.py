@@ -1,4 +1,4 @@
-"""SRTP with AES_CM_128_HMAC_SHA1_80 (RFC 3711): just enough for one end of a call."""
+"""SRTP with AES_CM_128_HMAC_SHA1_80 or _32 (RFC 3711): just enough for one end of a call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from base64 import b64decode
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 TAG = 10
-"""Octets of the authentication tag."""
+"""Octets of the authentication tag; with _32 four."""
 
 
 class Context:
@@ -16,9 +16,11 @@ class Context:
 
     :param key: 16 octets.
     :param salt: 14 octets.
+    :param tag: octets of the authentication tag.
     """
 
-    def __init__(self, key: bytes, salt: bytes) -> None:
+    def __init__(self, key: bytes, salt: bytes, tag: int = TAG) -> None:
+        self._length = tag
         self._key = _derive(key, salt, 0, 16)
         self._auth = _derive(key, salt, 1, 20)
         self._salt = int.from_bytes(_derive(key, salt, 2, 14), "big")
@@ -27,7 +29,7 @@ class Context:
     def inline(cls, crypto: str) -> Context:
         """Of the key in an ``a=crypto`` line (RFC 4568)."""
         keys = b64decode(crypto.partition("inline:")[2].partition("|")[0] + "===")
-        return cls(keys[:16], keys[16:30])
+        return cls(keys[:16], keys[16:30], 4 if "SHA1_32" in crypto else TAG)
 
     def protect(self, packet: bytes) -> bytes:
         """An RTP packet without CSRC and extension, encrypted."""
@@ -36,13 +38,13 @@ class Context:
 
     def unprotect(self, packet: bytes) -> bytes | None:
         """The RTP packet; None where the tag is wrong."""
-        sealed, tag = packet[:-TAG], packet[-TAG:]
+        sealed, tag = packet[: -self._length], packet[-self._length :]
         if not hmac.compare_digest(tag, self._tag(sealed)):
             return None
         return sealed[:12] + self._crypt(sealed)
 
     def _tag(self, sealed: bytes) -> bytes:
-        return hmac.digest(self._auth, sealed + bytes(4), "sha1")[:TAG]
+        return hmac.digest(self._auth, sealed + bytes(4), "sha1")[: self._length]
 
     def _crypt(self, packet: bytes) -> bytes:
         ssrc, index = int.from_bytes(packet[8:12], "big"), int.from_bytes(packet[2:4], "big")

@@ -23,20 +23,21 @@ class TrunkMedia(DatagramProtocol):
     """One end: it talks PCMU when it is told to.
 
     :param srtp: whether it is encrypted.
+    :param key: suite and key that it encrypts with.
     :param behind_nat: whether it sends from other ports than it names.
     :ivar heard: audio packets that came, by SSRC.
     :ivar sent: audio packets that it has sent.
     :ivar reports: RTCP packets that came, by SSRC; from a trunk with SRTP, too (RFC 3711 section 3.4).
     """
 
-    def __init__(self, *, srtp: bool = False, behind_nat: bool = False) -> None:
+    def __init__(self, *, srtp: bool = False, behind_nat: bool = False, key: str = KEY) -> None:
         self.heard: Counter[int] = Counter()
         self.reports: Counter[int] = Counter()
         self.port = free_ports(2)[0]
         self.named = free_ports(2)[0] if behind_nat else self.port
         self.ssrc = self.port
-        self._srtp = srtp
-        self._out = Context.inline(KEY) if srtp else None
+        self._srtp, self._key = srtp, key
+        self._out = Context.inline(key) if srtp else None
         self._in: Context | None = None
         self._tag = "1"
         self._version = self.sent = self._to = 0
@@ -53,7 +54,7 @@ class TrunkMedia(DatagramProtocol):
         kind = "RTP/SAVP" if self._srtp else "RTP/AVP"
         lines = [
             "v=0", f"o=- 9 {self._version} IN IP4 {LOOPBACK}", "s=-", f"c=IN IP4 {LOOPBACK}", "t=0 0",
-            f"m=audio {self.named} {kind} 0 101", *([f"a=crypto:{self._tag} {KEY}"] if self._srtp else []),
+            f"m=audio {self.named} {kind} 0 101", *([f"a=crypto:{self._tag} {self._key}"] if self._srtp else []),
             "a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000", f"a={direction}", "",
         ]  # fmt: skip
         return "\r\n".join(lines).encode()
@@ -66,7 +67,8 @@ class TrunkMedia(DatagramProtocol):
     def take(self, sdp: bytes) -> None:
         """Remember the other side's description."""
         self._to = port(sdp)
-        for tag, crypto in re.findall(r"a=crypto:(\S+) (AES_CM_128_HMAC_SHA1_80 \S+)", sdp.decode())[:1]:
+        suite = self._key.partition(" ")[0]
+        for tag, crypto in re.findall(rf"a=crypto:(\S+) ({suite} \S+)", sdp.decode())[:1]:
             self._tag, self._in = tag, Context.inline(crypto)
 
     def talk(self, sdp: bytes) -> None:

@@ -44,11 +44,19 @@ _LONGEST_IDENTIFIER = 128  # octets
 def keep_usable_keys(media: Media) -> None:
     """Drop the keys of a medium that nobody can use, or must not: of an unknown suite, or one that does not encrypt;
     with too many or too few octets; with parameters that are not known and not optional (RFC 4568 section 6.3.7), or
-    that turn encryption or authentication off; several that share a tag (section 9.1)."""
+    that turn encryption or authentication off; several that share tag and suite, of which an answer would name
+    none (section 9.1)."""
     keys = list(dict.fromkeys(value for name, value in media.attributes if name == "crypto"))
-    tags = Counter(map(_tag, keys))
-    usable = [key for key in keys if tags[_tag(key)] == 1 and _is_usable(key)]
-    _keep(media, usable)
+    named = Counter(map(_chosen, keys))
+    _keep(media, [key for key in keys if named[_chosen(key)] == 1 and _is_usable(key)])
+
+
+def keep_one_of_each_tag(media: Media) -> None:
+    """Drop the keys of an offer that have the tag of one before: an answer with tag and suite names the first."""
+    keys = [value for name, value in media.attributes if name == "crypto"]
+    first = {_tag(key): key for key in reversed(keys)}
+    if len(first) != len(keys):
+        _keep(media, [key for key in keys if first[_tag(key)] is key])
 
 
 def keep_answered_key(given: Media, offered: Media) -> None:
