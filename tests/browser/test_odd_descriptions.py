@@ -126,7 +126,8 @@ class OddCase(MediaCase):
     """Many calls, one after the other."""
 
     async def begin(self) -> None:
-        """Another call, for which rtpengine has the ports of the former one back."""
+        """Another call, for which rtpengine has the ports of the former one back: deletes wait for each other
+        (`webrtcproxy.media.nodes.BATCH_DELAY`), and a hundred offers take no longer."""
         await self.session.delete()
         self.session = self.nodes.session("call")
 
