@@ -236,6 +236,42 @@ class Browsers(MovedCase):
         self.assertEqual(["a=ice-ufrag:node1"], lines(answer, "a=ice-ufrag"))
         self.delete()
 
+    def last_sdp(self) -> bytes:
+        """The description in the last command to the node of now."""
+        sdp: bytes = self.next_node().commands[-1][b"sdp"]
+        return sdp
+
+    def test_credentials_of_then(self) -> None:
+        """Until a browser has restarted ICE, the next node gets neither its candidates nor its credentials, always the
+        same others; once it has, or where nothing was told it by the former one, it gets those that it has."""
+        self.up()
+        self.lose()
+        stood_in = []
+        for _ in range(2):
+            self.sdp_of(self.session.offer(CHROME, from_tag="A", branch="b1", to=TRUNK))
+            stood_in.append(lines(self.last_sdp(), "a=ice-ufrag:") + lines(self.last_sdp(), "a=ice-pwd:"))
+            self.assertEqual(
+                (["m=audio 9"], []), ([lines(self.last_sdp(), "m=")[0][:9]], lines(self.last_sdp(), "a=candidate"))
+            )
+            for line in stood_in[-1]:
+                self.assertNotIn(line, lines(CHROME))
+        self.assertEqual(*stood_in)
+        restarted = CHROME.replace(self.UFRAG, b"a=ice-ufrag:other")
+        self.sdp_of(self.session.offer(restarted, from_tag="A", branch="b1", to=TRUNK))
+        self.assertEqual(["a=ice-ufrag:other"], lines(self.last_sdp(), "a=ice-ufrag"))
+        self.delete()
+
+    def test_credentials_of_a_first_offer(self) -> None:
+        """Those of a browser that was told nothing by the former node cross."""
+        self.sdp_of(self.session.offer(CHROME, from_tag="A", branch="b1", to=TRUNK))
+        self.lose()
+        self.sdp_of(self.session.answer(PLAIN, from_tag="A", to_tag="B", branch="b1", to=BROWSER))
+        offer, _ = self.next_node().commands
+        self.assertEqual([self.UFRAG.decode()], lines(offer[b"sdp"], "a=ice-ufrag:"))
+        self.sdp_of(self.session.offer(CHROME, from_tag="A", branch="b1", to=TRUNK))
+        self.assertEqual([self.UFRAG.decode()], lines(self.last_sdp(), "a=ice-ufrag:"))
+        self.delete()
+
     def up(self) -> bytes:
         self.sdp_of(self.session.offer(CHROME, from_tag="A", branch="b1", to=TRUNK))
         return self.sdp_of(self.session.answer(PLAIN, from_tag="A", to_tag="B", branch="b1", to=BROWSER))

@@ -62,13 +62,23 @@ class SentDescriptions:
 
         :param offered: the party's offer.
         """
-        ufrag = ice_ufrag(offered)
-        if place != self._place and self._sdp and ufrag and ufrag == (self._ufrag or ufrag):
+        if self.is_connected_elsewhere(offered, place):
             keep_transport(described, self._sdp)
         else:
-            self._place, self._ufrag = place, ufrag
+            self._place, self._ufrag = place, ice_ufrag(offered)
         self._sdp = self._origin.write(described)
         return self._sdp
+
+    def is_connected_elsewhere(self, described: Description, place: int) -> bool:
+        """Whether the party was told the connection of another placement last, and has not restarted ICE since.
+
+        :param described: by the party.
+        :param place: the number of the placement.
+        """
+        if place == self._place or not self._sdp:
+            return False
+        ufrag = ice_ufrag(described)
+        return bool(ufrag) and ufrag == (self._ufrag or ufrag)
 
     def answered(self, answer: Description) -> None:
         """The party has answered the last offer."""

@@ -47,6 +47,7 @@ from webrtcproxy.runtime.errors import NgOverload, NgRefused, NgTimeout
 from webrtcproxy.sip.sdp.answering import as_numbered, numbers_in, use_numbers
 from webrtcproxy.sip.sdp.bundling import answer_groups, find_joined, groups_in, offer_group, with_other_peers
 from webrtcproxy.sip.sdp.description import Description
+from webrtcproxy.sip.sdp.transport import before_ice
 from webrtcproxy.sip.sdp.writing import write
 
 log = Logger()
@@ -219,6 +220,12 @@ class MediaSession:
         names = party_items(branch, from_tag) if known is None else party_items(branch, *known.names(from_tag))
         later = known is not None and bool(known.answerer)
         more = names + SUPPORTS_LOAD_LIMIT
+        sent = self._sent_so_far(from_tag, branch)
+        if sent is not None and sent.is_connected_elsewhere(described, self._at.number):
+            # Until it has restarted ICE, a browser checks this node from the ports of the former connection, too. With
+            # the credentials of then rtpengine 12.5 takes such a port, for which those of now do not hold, and sticks
+            # to it; without any, 10.5 never begins DTLS.
+            described = before_ice(described)
         encoded = to.items("offer", write(described), is_encrypted(described), later) + more
         node = self.node
         another = with_other_peers(described) if later else None
@@ -280,9 +287,13 @@ class MediaSession:
 
     def _tags_of(self, tag: str, branch: str) -> Sequence[str] | None:
         """The first media of the groups that a party was told last; None where it was told nothing as yet."""
-        parties = self._branches.get(branch)
-        sent = self._sent.get(tag) if parties is None or tag == parties.offerer else parties.sent
+        sent = self._sent_so_far(tag, branch)
         return None if sent is None else sent.tags
+
+    def _sent_so_far(self, tag: str, branch: str) -> SentDescriptions | None:
+        """What a party has been told; None where that is nothing as yet."""
+        parties = self._branches.get(branch)
+        return self._sent.get(tag) if parties is None or tag == parties.offerer else parties.sent
 
     def _describe(
         self, node: Node, command: Literal["offer", "answer"], encoded: bytes, to: Profile, timeout: float

@@ -15,7 +15,6 @@ from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.session.description import NegotiationContext
 from webrtcproxy.session.reinvite import Purpose, ReInvite
 from webrtcproxy.sip.sdp.questions import restarts_dtls, same_session
-from webrtcproxy.sip.sdp.rewriting import before_ice
 
 log = Logger()
 
@@ -60,10 +59,7 @@ class SessionMove:
         :raises Refusal: rtpengine has failed, or the call has ended.
         """
         caller, callee = self._caller, self._callee
-        # What the caller has said of ICE belongs to the connection with the former rtpengine. Until it has answered, a
-        # browser sends checks to the one of now from the ports of then, too: with the credentials of then rtpengine 12
-        # takes such a port, for which those of now do not hold, and sticks to it.
-        await self._offer(callee, caller, before_ice(caller.negotiation.remote_description))
+        await self._offer(callee, caller, caller.negotiation.remote_description)
         await self._offer(caller, callee, callee.negotiation.remote_description)
         log.info("{call}: both sides have its media of now", call=self._caller.dialog.call_id)
 

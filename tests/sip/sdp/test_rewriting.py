@@ -8,7 +8,6 @@ from tests.support.sdp import lines
 from tests.support.strict_sdp import complaints
 from webrtcproxy.sip.sdp.rewriting import (
     as_offer,
-    before_ice,
     offer_from_nowhere,
     refuse_all,
     sent_nowhere,
@@ -32,32 +31,6 @@ class RefuseAllTests(SynchronousTestCase):
         """What can't be read has no media to refuse."""
         for odd in (b"", b"v=0", b"m=", b"m=audio 9 x 0\n" * 3000):
             self.assertTrue(refuse_all(odd).endswith(b"s=-\r\nt=0 0\r\n"))
-
-
-class IceTests(SynchronousTestCase):
-    """`before_ice` (RFC 8840 section 4.1.1)."""
-
-    def test_ice(self) -> None:
-        """Candidates and addresses of media with ICE are left out, credentials are others; all else stays."""
-        sdp = (
-            b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 5000 UDP/TLS/RTP/SAVPF 0\r\na=ice-ufrag:abcd\r\na=ice-pwd:x\r\n"
-            b"a=ice-options:trickle\r\n"
-            b"a=rtcp:5001\r\na=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\na=end-of-candidates\r\na=sendonly\r\n"
-            b"m=video 0 UDP/TLS/RTP/SAVPF 96\r\nm=audio 5002 RTP/AVP 0\r\n"
-        )
-        without = before_ice(sdp)
-        self.assertEqual(["c=IN IP4 0.0.0.0", "c=IN IP4 0.0.0.0", "c=IN IP4 192.0.2.1"], lines(without, "c="))
-        self.assertEqual(["9", "0", "5002"], [line.split()[1] for line in lines(without, "m=")])
-        for line in ("a=ice-options:trickle", "a=sendonly"):
-            self.assertIn(line, lines(without))
-        self.assertEqual([1, 1], [len(lines(without, each)) for each in ("a=ice-ufrag:", "a=ice-pwd:")])
-        for left in (b"candidate", b"a=rtcp:", b"abcd", b"a=ice-pwd:x\r", b"5000"):
-            self.assertNotIn(left, without)
-
-    def test_others(self) -> None:
-        """A description without ICE stays as it is, and so does one that can't be read."""
-        for sdp in (b"", b"v=0\r\nm=audio 5000 RTP/AVP 0\r\n", b"v=0\r\na=ice-ufrag:abcd\r\n"):
-            self.assertEqual(sdp, before_ice(sdp))
 
 
 class NowhereTests(SynchronousTestCase):

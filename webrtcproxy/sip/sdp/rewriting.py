@@ -5,15 +5,12 @@ Descriptions are octets here, as in messages and in commands to rtpengine.
 
 from __future__ import annotations
 
-from secrets import token_hex
-
-from webrtcproxy.sip.sdp.description import NOWHERE, Description, Media
+from webrtcproxy.sip.sdp.description import Description, Media
 from webrtcproxy.sip.sdp.reading import BadSdp, read
 from webrtcproxy.sip.sdp.writing import write
 
 _DISCARD_PORT = 9
 _LOOPBACK = "127.0.0.1"
-_OF_ICE = ("candidate", "end-of-candidates", "ice-pwd", "ice-ufrag", "rtcp")
 
 
 def sent_nowhere(sdp: bytes) -> bytes:
@@ -30,23 +27,6 @@ def sent_nowhere(sdp: bytes) -> bytes:
             media.attributes = [each for each in media.attributes if each[0] != "rtcp"]
             if not media.is_nowhere:
                 media.address = "::1" if ":" in media.address else _LOOPBACK
-    return write(described)
-
-
-def before_ice(sdp: bytes) -> bytes:
-    """`sdp` as its sender might have written it before it had gathered candidates of ICE (RFC 8840 section 4.1.1), with
-    credentials that it has never used. Media without ICE, and what can't be read, stay as they are."""
-    if b"a=ice-ufrag:" not in sdp:
-        return sdp
-    try:
-        described = read(sdp)
-    except BadSdp:
-        return sdp
-    credentials = [("ice-ufrag", token_hex(4)), ("ice-pwd", token_hex(16))]
-    for media in described.media:
-        if media.is_usable and media.has("ice-ufrag"):
-            media.port, media.address = _DISCARD_PORT, NOWHERE
-            media.attributes = [each for each in media.attributes if each[0] not in _OF_ICE] + credentials
     return write(described)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from webrtcproxy.sip.sdp.attributes import TO_BROWSER
-from webrtcproxy.sip.sdp.description import Description, Media
+from webrtcproxy.sip.sdp.description import NOWHERE, Attribute, Description, Media
 from webrtcproxy.sip.sdp.reading import read
 
 _CONNECTION = frozenset(
     ("candidate", "end-of-candidates", "fingerprint", "ice-lite", "ice-options", "ice-pwd", "ice-ufrag", "rtcp")
 )
+_OF_PATHS = ("candidate", "end-of-candidates", "rtcp")
+_DISCARD_PORT = 9
 
 
 def ice_ufrag(description: Description) -> str:
@@ -19,6 +23,26 @@ def ice_ufrag(description: Description) -> str:
             if name == "ice-ufrag":
                 return value
     return ""
+
+
+def before_ice(description: Description) -> Description:
+    """A description as its sender might have written it before it had gathered candidates of ICE (RFC 8840 section
+    4.1.1), with credentials that it does not have. Media without ICE stay as they are."""
+    return replace(description, media=[*map(_before_ice, description.media)])
+
+
+def _before_ice(media: Media) -> Media:
+    if not media.is_usable or not media.has("ice-ufrag"):
+        return media
+    attributes = [_of_nobody(each) for each in media.attributes if each[0] not in _OF_PATHS]
+    return replace(media, port=_DISCARD_PORT, address=NOWHERE, attributes=attributes)
+
+
+def _of_nobody(attribute: Attribute) -> Attribute:
+    name, value = attribute
+    if name not in ("ice-ufrag", "ice-pwd"):
+        return attribute
+    return name, value[:-1] + ("0" if value[-1:] != "0" else "1")
 
 
 def keep_transport(description: Description, last: bytes) -> None:
