@@ -40,7 +40,19 @@ ODD = (
         for text in ("", "<", "NTLM", "Negotiate abc==", "Digest", f"{DIGEST}, x", f"{DIGEST}, algorithm=MD5-sess")
     ),
     *("Session-Expires: 1800;;x", "Replaces: x", "Record-Route: <", "Via: <", "Max-Forwards: 5", "X: \x7f"),
-    *("Supported: ,", "Require: ,", "Allow: ,,", "Referred-By: <", "Expires: x", 'P-Asserted-Identity: "x <sip:a@b>'),
+    *("Supported: ,", "Require: ,", "Allow: ,,", "Referred-By: <", "Expires: x"),
+    *(
+        f"{name}: {text}"
+        for name in ("P-Asserted-Identity", "Remote-Party-ID")
+        for text in (
+            '"x <sip:a@b>',
+            "New Name <sip:a@b>;;party=",
+            "Jö <sip:a@b>",
+            "<sip:a b@c.;x=>, <tel:+49>",
+            "<",
+            "a@b",
+        )
+    ),
 )
 TO = (
     *(r"To: \1;tag=", r"To: \1;x=", r"To: \1;;", r"To: \1;x=<y>", r'To: ""x"" \1', r'To: "x \1', "To: <tel:+49 30>"),

@@ -297,7 +297,7 @@ class CallsIn(FormatCase):
                 from_=f"sip:{number}@h;user=phone",
             )  # fmt: skip
             self.assertEqual(leg.from_.uri, "sip:+49401234567@h;user=phone")
-            asserted = ['"C" <sip:+49401234567@h>;x=1, <tel:+49401234567>']
+            asserted = ['"C" <sip:+49401234567@h>;x=1', "<tel:+49401234567>"]
             self.assertEqual(leg.headers.lines("P-Asserted-Identity"), asserted)
             self.assertEqual(leg.headers.lines("Remote-Party-ID"), ["<sip:+49401234567@h>;party=calling"])
             self.assertEqual(leg.headers.lines("Diversion"), ["<sip:4711@h>, <sip:sales@h>, <sip:"])

@@ -39,6 +39,24 @@ class ConnectedLine(RealCase):
         self.assertEqual(200, (await caller.bye()).status)
         await sipp.passed()
 
+    async def test_odd_headers(self) -> None:
+        """An identity that JsSIP and SIP.js could not read is newly written (field.rst H: Odd headers)."""
+        browser, trunk = await self.browser(), await self.peer()
+        calling = browser.invite(f"sip:echo@{self.plain}", headers=[UPDATES])
+        callee = trunk.accept(await trunk.request("INVITE"))
+        caller = await calling.answered()
+        await trunk.request("ACK")
+        for name, odd, written in (
+            (IDENTITY, '"N <sip:a@x.test>', '"N" <sip:a@x.test>'),
+            (IDENTITY, "sip:b@x.test", "<sip:b@x.test>"),
+            ("Remote-Party-ID", "New Name <sip:c@x.test>;;party=called", '"New Name" <sip:c@x.test>;party=called'),
+        ):
+            self.assertEqual(200, (await callee.ask("UPDATE", [(name, odd)])).status)
+            update = await browser.request("UPDATE")
+            self.assertEqual([written], update.headers.lines(name))
+            browser.reply(update, 200)
+        await self.hang_up(caller, callee)
+
     async def test_without_update(self) -> None:
         """A browser that takes no UPDATE: the 200 has the first one, and a re-INVITE with the same session the second
         one."""

@@ -196,6 +196,10 @@ class Registrations(RegistrarCase):
         self.assertEqual((heard.headers.get("Min-Expires"), heard.headers.get("Retry-After")), ("60", "5"))
 
 
+ADDRESSES = ("Refer-To", "P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID")
+"""Those that a browser gets as far as it can read them."""
+
+
 class Registry(SynchronousTestCase):
     """Every registered header has a verdict in each direction (docs/access.rst: Headers)."""
 
@@ -207,7 +211,7 @@ class Registry(SynchronousTestCase):
     def crosses(self, name: str, target: PeerProfile, source: PeerProfile) -> bool:
         """Whether a header crosses, however it is spelled."""
         ways = [name, name.lower(), name.upper(), name.swapcase(), *(key for key in COMPACT if COMPACT[key] == name)]
-        value = "x y=z" if name.endswith("-Authenticate") else "<sip:x@y>" if name == "Refer-To" else "x"
+        value = "x y=z" if name.endswith("-Authenticate") else "<sip:x@y>" if name in ADDRESSES else "x"
         crossed = [len(filter_headers(Response(200, "OK", Headers([(way, value)])), source, target)) for way in ways]
         self.assertEqual(len(set(crossed)), 1, (name, crossed))
         return bool(crossed[0])
@@ -246,7 +250,7 @@ class Registry(SynchronousTestCase):
             ("history", list(sent[:3])),
             ("id;header", []),
         ):
-            headers = Headers([("Privacy", wish), *((name, "x") for name in sent)])
+            headers = Headers([("Privacy", wish), *((name, "<sip:x@y>") for name in sent)])
             crossed = filter_headers(Response(200, "OK", headers), trunk, BROWSER_PEER)
             self.assertEqual([name for name, _ in crossed if name != "Privacy"], left, wish)
 

@@ -112,6 +112,14 @@ class ByUpdate(ConnectedCase):
             self.refresh(trunk, DAVE, (PAI, "<tel:+49303>"), remote, ("Diversion", "<sip:x@y>"))
             self.shown(browser, DAVE, (PAI, "<tel:+49303>"), remote)
 
+    def test_odd_headers(self) -> None:
+        """A browser is shown what its library can read, newly written (field.rst H: Odd headers)."""
+        for trunk, browser in self.ways(UPDATES):
+            self.refresh(trunk, (PAI, '"Dave <sip:+49303@pbx.example.com>'))
+            self.shown(browser, (PAI, '"Dave" <sip:+49303@pbx.example.com>'))
+            self.refresh(trunk, ("Remote-Party-ID", "New Name <sip:304@pbx.example.com>;;party="))
+            self.shown(browser, ("Remote-Party-ID", '"New Name" <sip:304@pbx.example.com>'))
+
     def test_private(self) -> None:
         """What its owner wants withheld does not cross (RFC 3325 section 7)."""
         for trunk, browser in self.ways(UPDATES):

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
-from webrtcproxy.sip.for_browsers import contacts, content_type, event, refer_to, rewrite
+from webrtcproxy.sip.for_browsers import contacts, content_type, event, identities, refer_to, rewrite
 from webrtcproxy.sip.headers import NameAddr
 
 
@@ -74,12 +74,40 @@ class Values(SynchronousTestCase):
         self.assertEqual(contacts(lines), ["<sip:x@h>", "<sip:y@h>", "<sip:z@h>;q=0.5"])
         self.assertEqual(contacts(lines, "d.example")[1], "<sip:+49@d.example;user=phone>")
 
+    def test_identities(self) -> None:
+        """What the libraries can parse, and a ``tel:``, stays to the letter; the rest is newly written, one on a line,
+        or left out (field.rst H: Odd headers)."""
+        for text in (
+            '"Dave" <sip:+49303@127.0.0.1>',
+            "New Name <sip:a@x;user=phone>;party=called;privacy=off",
+            "<sips:a@[2001:db8::1]:5061;transport=tls>;x",
+            '"Jö"<SIP:x.invalid>;screen="a b"',
+            "<tel:+49-30;phone-context=+49>",
+        ):
+            self.assertEqual(identities([text]), [text])
+        for text, written in (
+            ('"N <sip:a@x>', ['"N" <sip:a@x>']),
+            ("New Name <sip:a@x>;;party=", ['"New Name" <sip:a@x>']),
+            ("New Name <sip:a@x>;;party=called", ['"New Name" <sip:a@x>;party=called']),
+            ("sip:a@x", ["<sip:a@x>"]),
+            ("<sip:a@x>, Jö <tel:+49>,", ["<sip:a@x>", '"Jö" <tel:+49>']),
+            ("<sip:a b@x.;y=>", ["<sip:a%20b@x;y>"]),
+            ("<http://x>, <sip:a@x", ["<sip:a@x>"]),
+            ("<<", []),
+            ("", []),
+        ):
+            self.assertEqual(identities([text]), written, text)
+        headers = Headers([("Remote-Party-ID", "<<"), ("P-Asserted-Identity", "sip:a@x"), ("X-A", "b")])
+        self.assertEqual(rewrite(headers, False), ["P-Asserted-Identity", "Remote-Party-ID"])
+        self.assertEqual(list(headers), [("X-A", "b"), ("P-Asserted-Identity", "<sip:a@x>")])
+
     def test_linear(self) -> None:
         """A line as long as allowed takes no time."""
         for text in ("a;", "a ", "a=", 'a="', "a/b;c=d ", ";a = ", "'", "&a=", "?", '"', "<sip:", ","):
             began = time.process_time()
             line = (text * 8192)[:8192]
             event(line), content_type(line), contacts([line]), event(f"a{line}"), content_type(f"a/b{line}")
+            identities([line]), identities([f"<sip:{line}@h>"]), identities([f"{line}<sip:h>;{line}"])
             self.assertLess(time.process_time() - began, 0.5, text)
 
 

@@ -23,8 +23,10 @@ from webrtcproxy.sip.mending import readable_addresses
 from webrtcproxy.sip.plain import plain
 from webrtcproxy.sip.uri import Uri
 
-PARSED: Final = frozenset({"Event", "Proxy-Authenticate", "Refer-To", "WWW-Authenticate"})
-"""The headers that both libraries parse, and that cross as they came."""
+_IDENTITIES: Final = ("P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID")
+PARSED: Final = frozenset({"Event", "Proxy-Authenticate", "Refer-To", "WWW-Authenticate", *_IDENTITIES})
+"""The headers that both libraries parse, and that cross as they came. Those of an identity they parse where a page asks
+for it: what can't be parsed is nobody."""
 
 _word = r"[A-Za-z0-9\-.!%*_+`'~]+"
 _value = rf"""(?:{_word}|"(?:[^"\\]|\\[\x00-\x7f])*")"""
@@ -37,6 +39,13 @@ _media_type = re.compile(rf"""[ \t"]*({_word})[ \t]*/[ \t]*({_word})""").match
 _of_body = re.compile(rf"""[ \t]*({_word})[ \t]*=[ \t]*(?:({_value})|([^\s,;"<>]+))(?=[\s,]|\Z)""").match
 _is_text = re.compile(r"""[ \t"]*text\b""", re.IGNORECASE).match
 _is_escaped_header = re.compile(r"[A-Za-z0-9\[\]/?:+$\-_.!~*'()%]+=[A-Za-z0-9\[\]/?:+$\-_.!~*'()%]*").fullmatch
+_is_identity = re.compile(
+    rf"""(?:"[^"\\<>]*"[ \t]*|(?:{_word}[ \t]+)*)<(?:sips?:(?:[A-Za-z0-9\-_.!~*'()+%]+@)?"""
+    rf"""(?:[A-Za-z0-9\-.]*[A-Za-z0-9]|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?|tel:[0-9+\-.]+)"""
+    rf"""(?:;[A-Za-z0-9\-.+]+(?:=[A-Za-z0-9\-.+]+)?)*>(?:;{_param})*""",
+    re.IGNORECASE,
+).fullmatch
+"""Finds the usual: nobody has to look at it twice."""
 _is_q = re.compile(r"[0-9]?(?:\.[0-9]{0,3})?").fullmatch
 
 
@@ -57,6 +66,9 @@ def rewrite(headers: Headers, is_refer: bool) -> list[str]:
         lines = headers.lines("Refer-To")
         if _replace(headers, "Refer-To", contacts(lines)[:1]):
             changed.append("Refer-To")
+    for name in _IDENTITIES:
+        if name in headers and _replace(headers, name, identities(headers.lines(name))):
+            changed.append(name)
     return changed
 
 
@@ -137,6 +149,22 @@ def contacts(lines: Iterable[str], domain: str = "") -> list[str]:
         with suppress(BadMessage):
             if _can_be_called(contact, domain):
                 found.append(str(_plain(contact, domain)))
+    return found
+
+
+def identities(lines: list[str]) -> list[str]:
+    """The addresses of P-Asserted-Identity, or of others like it, each on a line of its own: the libraries parse one.
+    A ``tel:`` stays, which means something to a page."""
+    if all(map(_is_identity, lines)):
+        return lines
+    found = []
+    for address in readable_addresses(lines):
+        with suppress(BadMessage):
+            if _can_be_called(address, ""):
+                address = _plain(address, "")
+            elif address.address.scheme != "tel":
+                continue
+            found.append(str(address))
     return found
 
 
