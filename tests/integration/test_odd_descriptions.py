@@ -6,8 +6,6 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from twisted.internet.defer import Deferred
-
 from tests.integration.media import CHROME, TRUNK_SDP, MediaCase, browser_answer
 from tests.support.sdp import SAMPLES, attributes, lines, sample
 from tests.support.strict_sdp import complaints
@@ -89,12 +87,10 @@ def bent(random: Random) -> bytes:
 class OddDescriptions(MediaCase):
     """Offers and answers of a trunk, and offers of a browser."""
 
-    def begin(self) -> Deferred[None]:
-        """Another call. Returns a Deferred that fires with None when rtpengine has the ports of the former one back."""
-        ended = self.session.delete()
-        self.addCleanup(lambda: ended)
+    async def begin(self) -> None:
+        """Another call, for which rtpengine has the ports of the former one back."""
+        await self.session.delete()
         self.session = self.nodes.session("call")
-        return ended
 
     def assert_sent(self, sdp: bytes, given: bytes) -> None:
         self.assertEqual([], complaints(sdp), given)
@@ -104,10 +100,10 @@ class OddDescriptions(MediaCase):
         """Each in an offer to a browser, and in an answer to one (field.rst W6: Refused media; field.rst W7: Blanks
         at the end; field.rst B: Descriptions that browsers refuse; field.rst C: Trifles)."""
         for shape in SHAPES:
-            self.begin()
+            await self.begin()
             self.assert_sent(await self.offer(shape, BROWSER_OF_TRUNK), shape)
             self.assert_sent(await self.answer(browser_answer("abcd", 45000), TRUNK), shape)
-            self.begin()
+            await self.begin()
             await self.offer(CHROME, TRUNK)
             self.assert_sent(await self.answer(shape, BROWSER_OF_TRUNK), shape)
 
@@ -137,11 +133,11 @@ class OddDescriptions(MediaCase):
             bare.replace(b"IP4 0.0.0.0\r\na=rtcp", b"IP6 ::\r\na=rtcp"), bare.replace(b"m=audio 9 ", b"m=audio 45678 "),
         ):  # fmt: skip
             for direction in (b"sendrecv", b"sendonly", b"inactive"):
-                self.begin()
+                await self.begin()
                 sent = await self.offer(offer.replace(b"a=sendrecv", b"a=" + direction), TRUNK)
                 self.assertEqual(["c=IN IP4 127.0.0.1"], lines(sent, "c="))
                 self.assertIn("a=" + direction.decode(), lines(sent, "a="))
-        self.begin()
+        await self.begin()
         held = await self.offer(TRUNK_SDP.replace(C, b"c=IN IP4 0.0.0.0"), BROWSER_OF_TRUNK)
         self.assertIn("a=sendonly", lines(held, "a="))
 
@@ -156,13 +152,13 @@ class OddDescriptions(MediaCase):
             (head + audio, [True, False]), (head + audio + video, [True, True]), (head + video + audio, [True, True]),
             (head + audio + video + audio, [True, True]), (head + video, [False, True]),
         ):  # fmt: skip
-            self.begin()
+            await self.begin()
             await self.offer(offer, TRUNK)
             sent = await self.answer(answer, BROWSER_OF_TRUNK)
             self.assertEqual([], complaints(sent))
             self.assertEqual(["m=audio", "m=video"], [line.split()[0] for line in lines(sent, "m=")])
             self.assertEqual(accepted, [line.split()[1] != "0" for line in lines(sent, "m=")], answer)
-        self.begin()
+        await self.begin()
         await self.offer(CHROME, TRUNK)
         with self.assertRaises(NgRefused):
             await self.answer(b"m=audio 40000 RTP/AVP 3\r\n" + C + b"\r\n", BROWSER_OF_TRUNK)
@@ -178,7 +174,7 @@ class OddDescriptions(MediaCase):
             (head + fax + audio, ["image 0 udptl t38", "audio 1 RTP/AVP"]),
             (head + audio + text, ["audio 1 RTP/AVP", "text 0 RTP/AVP 98"]),
         ):
-            self.begin()
+            await self.begin()
             sent = await self.offer(offer, BROWSER_OF_TRUNK)
             self.assertEqual(["audio", "audio"], [media.kind for media in read(sent).media])
             browsers = browser_answer("abcd", 45000)
@@ -199,7 +195,7 @@ class OddDescriptions(MediaCase):
             ("RTP/SAVP", TrunkMedia(srtp=True)), ("RTP/SAVPF", TrunkMedia(srtp=True)),
         ):  # fmt: skip
             to, back = profiles_of(media)
-            self.begin()
+            await self.begin()
             offer = TRUNK_SDP.replace(b"RTP/AVP", protocol.encode()) + (KEY if media.srtp else b"")
             self.assert_sent(await self.offer(offer, back), offer)
             answered = await self.answer(browser_answer("abcd", 45000), to)
@@ -216,7 +212,7 @@ class OddDescriptions(MediaCase):
         for media in (TrunkMedia(), TrunkMedia(srtp=True)):
             to, back = profiles_of(media)
             for offer in (head + plain + secure, head + secure + plain):
-                self.begin()
+                await self.begin()
                 sent = await self.offer(offer, back)
                 self.assertEqual([], complaints(sent))
                 taken = [line.split()[1] != "0" for line in lines(sent, "m=")]
@@ -236,7 +232,7 @@ class OddDescriptions(MediaCase):
         """Whatever version a first description has, ours begins with 1, and counts what changes (field.rst X1: Session
         version)."""
         for version in (b"0", b"1", b"%d" % (2**64 - 1), b"9" * 30):
-            self.begin()
+            await self.begin()
             offer = CHROME.replace(b" 2 IN", b" %s IN" % version)
             answer = TRUNK_SDP.replace(O, b"o=- %s %s IN IP4 127.0.0.1" % (version, version))
             legs: tuple[list[bytes], list[bytes]] = ([], [])
@@ -261,7 +257,7 @@ class OddDescriptions(MediaCase):
             (TRUNK_SDP, browser_answer("abcd", 45000), BROWSER_OF_TRUNK, TRUNK),
             (CHROME, browser_answer("abcd", 45000), BROWSER, BROWSER),
         ):  # fmt: skip
-            self.begin()
+            await self.begin()
             for sent in (await self.offer(one + streams, to_other), await self.answer(other + streams, to_one)):
                 self.assertEqual(set(), attributes(sent) & {"ssrc", "ssrc-group", "msid"})
 
@@ -291,7 +287,7 @@ class OddDescriptions(MediaCase):
         head, audio = TRUNK_SDP.split(b"m=audio", 1)
         plain, feedback = b"m=audio" + audio, b"m=audio" + audio.replace(b"AVP", b"AVPF").replace(b"40000", b"40002")
         for offer, protocols in ((plain + feedback, ["AVP", "AVPF"]), (feedback + plain, ["AVPF", "AVP"])):
-            self.begin()
+            await self.begin()
             sent = await self.offer(head + offer, BROWSER_OF_TRUNK)
             self.assertEqual([False, True], [line.split()[1] == "0" for line in lines(sent, "m=")])
             refused = b"m=audio 0 UDP/TLS/RTP/SAVPF 0\r\n"
@@ -304,7 +300,7 @@ class OddDescriptions(MediaCase):
         """However a browser calls its profile, the trunk is offered its own, and the browser answered with that."""
         for profile in (b"TCP/DTLS/RTP/SAVPF", b"UDP/TLS/RTP/SAVP", b"tcp/dtls/rtp/savp", b"udp/tls/rtp/savpf"):
             for media in (TrunkMedia(), TrunkMedia(srtp=True)):
-                self.begin()
+                await self.begin()
                 to, back = profiles_of(media)
                 sent = await self.offer(CHROME.replace(b"UDP/TLS/RTP/SAVPF", profile), to)
                 self.assertEqual("RTP/SAVP" if media.srtp else "RTP/AVP", lines(sent, "m=")[0].split()[2])
@@ -328,7 +324,7 @@ class OddDescriptions(MediaCase):
             *(CHROME.replace(role, b"a=setup:%b\r\n" % each) for each in (b"active", b"passive")),
             *(CHROME.replace(line, each) for each in (*hashes, md5 + line, line + md5, hashes[0] + line)),
         ):  # fmt: skip
-            self.begin()
+            await self.begin()
             await self.offer(offer, TRUNK)
             sent = await self.answer(TRUNK_SDP, BROWSER_OF_TRUNK)
             self.assert_sent(sent, offer)
@@ -336,10 +332,10 @@ class OddDescriptions(MediaCase):
             self.assertEqual([f"a=setup:{own}"], lines(sent, "a=setup"), offer)
             self.assertEqual(1, len(lines(sent, "a=fingerprint")))
         for unusable in (b"", md5, hashes[0][:-5] + b"\r\n"):
-            self.begin()
+            await self.begin()
             with self.assertRaises(NgRefused):
                 await self.offer(CHROME.replace(line, unusable), TRUNK)
-            self.begin()
+            await self.begin()
             await self.offer(TRUNK_SDP, BROWSER_OF_TRUNK)
             with self.assertRaises(NgRefused):
                 await self.answer(browser_answer("abcd", 45000).replace(line, unusable), TRUNK)
