@@ -161,10 +161,9 @@ def identities(lines: list[str]) -> list[str]:
     for address in readable_addresses(lines):
         with suppress(BadMessage):
             if _can_be_called(address, ""):
-                address = _plain(address, "")
-            elif address.address.scheme != "tel":
-                continue
-            found.append(str(address))
+                found.append(str(_plain(address, "")))
+            elif address.address.scheme == "tel":
+                found.append(str(address))
     return found
 
 
