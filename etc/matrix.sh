@@ -139,7 +139,7 @@ parts() {
         echo "Debian $(cat "$here/$1/etc/debian_version")"
         chroot "$here/$1" dpkg-query --show --showformat '${Package} ${Version}\n' python3 rtpengine-daemon kamailio \
             sip-tester baresip-core coturn chromium firefox-esr nodejs 2>/dev/null
-    elif [ -x "$here/python$1/venv/bin/python" ]; then
+    elif [ -d "$here/python$1/venv" ]; then
         chroot "$here/python$1" /venv/bin/python --version
     elif [ -x "run/matrix/$1/bin/python" ]; then
         "run/matrix/$1/bin/python" --version
