@@ -86,6 +86,12 @@ class OwnerRouterTests(SynchronousTestCase):
             self.router.message_received(request("CANCEL", branch=f"z9hG4bK{number}"), FakeFlow.wss())
         self.assertEqual((1, 1), (len(self.own.messages), len(self.net.two.messages)))
 
+    def test_replacing_without_via(self) -> None:
+        """One whose Via can't be read goes to its owner all the same, which refuses it."""
+        named = ("Replaces", f"a;to-tag=2-{TOKEN};from-tag=2")
+        self.router.message_received(request("INVITE", headers=[named], via="SIP?"), FakeFlow.wss())
+        self.assertEqual(([], 1), (self.own.messages, len(self.net.two.messages)))
+
     def test_owner_is_down(self) -> None:
         """Calls of a dead worker are gone: who is here says so."""
         self.up.discard(2)

@@ -85,11 +85,18 @@ class OwnerRouter:
         except ValueError as why:
             log.info("A message for worker {owner} can't be passed on: {why}", owner=owner, why=why)
             return
-        if isinstance(message, Request) and "Replaces" in message.headers:
-            self._replacing[_sent(message)] = owner
-            if len(self._replacing) > MAX_REPLACING:
-                self._replacing.popitem(last=False)
+        if isinstance(message, Request) and message.method == "INVITE" and "Replaces" in message.headers:
+            self._remember(message, owner)
         self._send({"to": owner, "do": MESSAGE, "flow": self._flows.describe(flow)}, data)
+
+    def _remember(self, invite: Request, owner: int) -> None:
+        """Remember the owner of an INVITE with Replaces for its CANCEL."""
+        try:
+            self._replacing[_sent(invite)] = owner
+        except BadMessage:
+            return  # no CANCEL can be told to be for it
+        if len(self._replacing) > MAX_REPLACING:
+            self._replacing.popitem(last=False)
 
 
 def _sent(request: Request) -> tuple[str | None, str]:
