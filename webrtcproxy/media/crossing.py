@@ -15,15 +15,12 @@ from webrtcproxy.sip.sdp.answering import answering_direction, fit
 from webrtcproxy.sip.sdp.attributes import OF_BROWSER, OF_TRUNK
 from webrtcproxy.sip.sdp.browsers import keep_what_browsers_take
 from webrtcproxy.sip.sdp.bundling import groups_in
-from webrtcproxy.sip.sdp.description import NOWHERE, NOWHERES, OVER_TCP, Description, Media, about
+from webrtcproxy.sip.sdp.description import DISCARD_PORT, NOWHERE, NOWHERES, OVER_TCP, Description, Media, about
 from webrtcproxy.sip.sdp.keys import keep_answered_key, keep_one_of_each_tag, keep_usable_keys
 from webrtcproxy.sip.sdp.reading import BadSdp, read
 
 MAX_NAMES = 4
 """Names of hosts in one description that are looked up."""
-
-NO_PORT = 9
-"""The port of a medium without a default candidate (RFC 8839 section 4.4)."""
 
 _OF_DTLS = frozenset(("fingerprint", "setup", "tls-id"))
 
@@ -285,7 +282,7 @@ def _complete(media: Media, described: Description, *, is_answer: bool) -> bool:
         if not _is_address(media.address or NOWHERE):
             media.address = NOWHERE
         if media.address in NOWHERES and media.port:
-            media.port = NO_PORT
+            media.port = DISCARD_PORT
     if "fingerprint" in said:
         _complete_dtls(media, said, is_answer=is_answer)
         return True

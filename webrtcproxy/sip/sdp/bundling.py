@@ -17,10 +17,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from webrtcproxy.sip.sdp.attributes import TRANSPORT
-from webrtcproxy.sip.sdp.description import Attribute, Description, Media
+from webrtcproxy.sip.sdp.description import DISCARD_PORT, Attribute, Description, Media
 
 _ICE = ("ice-ufrag", "ice-pwd")
-_DISCARD_PORT = 9
 _DOCUMENTATION = {"0.0.0.0": "192.0.2.1", "::": "2001:db8::1"}  # noqa: S104 - addresses that nobody has
 _OF_TRANSPORT = frozenset((*TRANSPORT, "rtcp-mux", "rtcp-mux-only"))
 _FOUND = ("candidate", "end-of-candidates")
@@ -61,7 +60,7 @@ def find_joined(offer: Description, tags: Collection[str] | None) -> None:
                 continue
             if media.has("bundle-only") or _is_joined(media, first, tags):
                 media.joined = True
-                media.port = _DISCARD_PORT
+                media.port = DISCARD_PORT
                 dropped = _NOT_OF_JOINED
                 if tags is None:
                     media.address = _DOCUMENTATION.get(first.address, first.address)  # 0.0.0.0 without ICE is a hold

@@ -65,6 +65,8 @@ NO_AUDIO_OR_VIDEO = frozenset(("telephone-event", "cn", "red", "rtx", "ulpfec", 
 NOWHERE = "0.0.0.0"  # noqa: S104 - an address that is never sent to
 NOWHERES = (NOWHERE, "::")
 """Addresses to which nothing can be sent."""
+DISCARD_PORT = 9
+"""The port of a medium without a default candidate (RFC 8839 section 4.4); at it nobody listens (RFC 863)."""
 
 _OTHERS = re.compile(r"(?<=\bapt=)\d+\b|^\d+(?=/)|(?<=\d/)\d+\b")
 """The numbers of other payload types in the parameters of a format."""

@@ -5,11 +5,10 @@ Descriptions are octets here, as in messages and in commands to rtpengine.
 
 from __future__ import annotations
 
-from webrtcproxy.sip.sdp.description import Description, Media
+from webrtcproxy.sip.sdp.description import DISCARD_PORT, Description, Media
 from webrtcproxy.sip.sdp.reading import BadSdp, read
 from webrtcproxy.sip.sdp.writing import write
 
-_DISCARD_PORT = 9
 _LOOPBACK = "127.0.0.1"
 
 
@@ -23,7 +22,7 @@ def sent_nowhere(sdp: bytes) -> bytes:
         return sdp
     for media in described.media:
         if media.is_usable:
-            media.port = _DISCARD_PORT
+            media.port = DISCARD_PORT
             media.attributes = [each for each in media.attributes if each[0] != "rtcp"]
             if not media.is_nowhere:
                 media.address = "::1" if ":" in media.address else _LOOPBACK
@@ -32,7 +31,7 @@ def sent_nowhere(sdp: bytes) -> bytes:
 
 def offer_from_nowhere() -> bytes:
     """An offer to send audio from an address at which nobody is."""
-    audio = Media("audio", _DISCARD_PORT, "RTP/AVP", ["0"], {"0": "PCMU/8000"}, address=_LOOPBACK, direction="sendonly")
+    audio = Media("audio", DISCARD_PORT, "RTP/AVP", ["0"], {"0": "PCMU/8000"}, address=_LOOPBACK, direction="sendonly")
     return write(Description([audio]))
 
 

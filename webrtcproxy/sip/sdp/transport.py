@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from webrtcproxy.sip.sdp.attributes import TO_BROWSER
-from webrtcproxy.sip.sdp.description import NOWHERE, Attribute, Description, Media
+from webrtcproxy.sip.sdp.description import DISCARD_PORT, NOWHERE, Attribute, Description, Media
 from webrtcproxy.sip.sdp.reading import read
 
 _CONNECTION = frozenset(
     ("candidate", "end-of-candidates", "fingerprint", "ice-lite", "ice-options", "ice-pwd", "ice-ufrag", "rtcp")
 )
 _OF_PATHS = ("candidate", "end-of-candidates", "rtcp")
-_DISCARD_PORT = 9
 
 
 def ice_ufrag(description: Description) -> str:
@@ -35,7 +34,7 @@ def _before_ice(media: Media) -> Media:
     if not media.is_usable or not media.has("ice-ufrag"):
         return media
     attributes = [_of_nobody(each) for each in media.attributes if each[0] not in _OF_PATHS]
-    return replace(media, port=_DISCARD_PORT, address=NOWHERE, attributes=attributes)
+    return replace(media, port=DISCARD_PORT, address=NOWHERE, attributes=attributes)
 
 
 def _of_nobody(attribute: Attribute) -> Attribute:
